@@ -1,0 +1,92 @@
+package channels
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Op is what a send does.
+type Op string
+
+// The operations.
+const (
+	OpSend   Op = "send"
+	OpEdit   Op = "edit"
+	OpDelete Op = "delete"
+	OpReact  Op = "react"
+)
+
+// Outbound is one thing to deliver. ClientID was stored before the network is touched and stays the same on retries.
+type Outbound struct {
+	ClientID string // UUID
+	Op       Op
+	Attempt  int // 1 for the first
+	Chat     string
+	ChatData json.RawMessage
+	Text     string
+	HTML     string // formatted form, "" = plain
+	Subject  string
+	ReplyTo  string // ProviderID
+	TargetID string // OpEdit, OpDelete, OpReact: ProviderID
+	Emoji    string // OpReact; "" removes ours
+	Files    []File
+}
+
+// File is an attachment on its way out. Open may be called again for a retry.
+type File struct {
+	Kind string
+	Name string
+	Type string
+	Size int64
+	Open func(ctx context.Context) (io.ReadCloser, error)
+}
+
+// SendResult names what the provider made of it, first the id that others will point at.
+type SendResult struct {
+	ProviderIDs []string
+	At          time.Time // zero = not told
+	Note        string    // said under the message, e.g. "sent without formatting"
+}
+
+// MediaInfo is what was learnt while fetching.
+type MediaInfo struct {
+	Type string
+	Name string
+	Size int64
+}
+
+// ErrMediaGone means the provider no longer gives the file out: the attachment is shown as expired.
+var ErrMediaGone = errors.New("the provider no longer has this file")
+
+// SendErrorKind tells the outbox what to do.
+type SendErrorKind string
+
+// The kinds of failure of a send.
+const (
+	Temporary   SendErrorKind = "temporary"    // surely not delivered, try again after RetryAfter or the back-off
+	Permanent   SendErrorKind = "permanent"    // refused for good: failed, shown
+	Uncertain   SendErrorKind = "uncertain"    // may have been delivered: the agent decides
+	Unreachable SendErrorKind = "unreachable"  // permanent, and the person cannot be written to any more (blocked us)
+	AccountDown SendErrorKind = "account_down" // the channel is not usable now; stays queued
+)
+
+// SendError is the only error type of Send that the outbox understands.
+type SendError struct {
+	Kind       SendErrorKind
+	RetryAfter time.Duration
+	Reason     string // a sentence for the agent
+	Err        error
+}
+
+func (e *SendError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Kind, e.Reason, e.Err)
+	}
+	return fmt.Sprintf("%s: %s", e.Kind, e.Reason)
+}
+
+func (e *SendError) Unwrap() error { return e.Err }
