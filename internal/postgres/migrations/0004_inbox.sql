@@ -102,6 +102,12 @@ CREATE INDEX conversation_team ON conversation (team_id, last_at DESC, id DESC) 
 CREATE INDEX conversation_unassigned ON conversation (last_at DESC, id DESC) WHERE status IN ('open', 'waiting') AND assignee_id IS NULL;
 CREATE INDEX conversation_queue ON conversation (team_id, priority DESC, queued_at, id) WHERE status IN ('open', 'waiting') AND assignee_id IS NULL;
 CREATE INDEX conversation_status ON conversation (status, last_at DESC, id DESC);
+-- what somebody who does not see everything has closed; the rest of his closed ones are his teams' and nobody's
+CREATE INDEX conversation_closed_mine ON conversation (assignee_id, last_at DESC, id DESC) WHERE status = 'closed';
+CREATE INDEX conversation_closed_team ON conversation (team_id, last_at DESC, id DESC) WHERE status = 'closed';
+CREATE INDEX conversation_closed_free ON conversation (last_at DESC, id DESC) WHERE status = 'closed' AND assignee_id IS NULL;
+-- most conversations have no tag and cost this index nothing
+CREATE INDEX conversation_tags ON conversation USING gin (tags) WHERE tags <> '{}';
 CREATE INDEX conversation_contact ON conversation (contact_id, last_at DESC, id DESC);
 CREATE INDEX conversation_snooze ON conversation (snoozed_until) WHERE status = 'snoozed';
 
@@ -146,6 +152,9 @@ CREATE TABLE message (
     PRIMARY KEY (at, id)
 ) PARTITION BY RANGE (at);
 CREATE INDEX message_timeline ON message (conversation_id, at DESC, seq DESC);
+
+-- sends that somebody must look at: the sidebar's number is made from these at start
+CREATE INDEX message_trouble ON message (conversation_id) WHERE status IN ('failed', 'uncertain');
 
 CREATE TABLE message_raw (
     message_at timestamptz NOT NULL,
