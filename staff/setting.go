@@ -1,0 +1,144 @@
+package staff
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/parley-hub/parley/internal/errs"
+	"github.com/parley-hub/parley/internal/events"
+	"github.com/parley-hub/parley/internal/postgres"
+)
+
+// Settings are those of the whole installation. A key without a row has its default.
+type Settings struct {
+	WorkspaceName    string `json:"workspace_name"`
+	SessionIdleHours int    `json:"session_idle_hours"`
+	SessionMaxDays   int    `json:"session_max_days"`
+	PasswordMin      int    `json:"password_min"`
+	UndoSeconds      int    `json:"undo_seconds"`
+	Locale           string `json:"locale"`
+	PhoneRegion      string `json:"phone_region"`
+}
+
+// SettingsPatch changes settings; nil leaves as it is.
+type SettingsPatch struct {
+	WorkspaceName    *string `json:"workspace_name,omitempty" maxLength:"400"`
+	SessionIdleHours *int    `json:"session_idle_hours,omitempty" minimum:"1" maximum:"168"`
+	SessionMaxDays   *int    `json:"session_max_days,omitempty" minimum:"1" maximum:"90"`
+	PasswordMin      *int    `json:"password_min,omitempty" minimum:"8" maximum:"64"`
+	UndoSeconds      *int    `json:"undo_seconds,omitempty" minimum:"0" maximum:"60"`
+	Locale           *string `json:"locale,omitempty" enum:"en,ru,am"`
+	PhoneRegion      *string `json:"phone_region,omitempty" maxLength:"2"`
+}
+
+// DefaultSettings are those of a new installation.
+func DefaultSettings() Settings {
+	return Settings{WorkspaceName: "Parley", SessionIdleHours: 12, SessionMaxDays: 7, PasswordMin: 12, UndoSeconds: 5, Locale: "en"}
+}
+
+const sqlSettings = `SELECT coalesce(jsonb_object_agg(key, value), '{}')::text FROM setting`
+
+const sqlSettingPut = `
+INSERT INTO setting AS s (key, value) VALUES ($1, $2::jsonb)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = s.version + 1 WHERE s.value IS DISTINCT FROM excluded.value`
+
+// ReadSettings reads all settings on any database handle.
+func ReadSettings(ctx context.Context, db postgres.DB) (Settings, error) {
+	out := DefaultSettings()
+	var raw string
+	if err := db.QueryRow(ctx, sqlSettings).Scan(&raw); err != nil {
+		return out, fmt.Errorf("read settings: %w", err)
+	}
+	if err := json.Unmarshal([]byte(raw), &out); err != nil {
+		return out, fmt.Errorf("decode settings: %w", err)
+	}
+	return out, nil
+}
+
+// Settings reads all settings.
+func (s *Service) Settings(ctx context.Context) (Settings, error) { return ReadSettings(ctx, s.pool) }
+
+// UpdateSettings changes settings (permission settings.manage) and makes one event of each that changed.
+func (s *Service) UpdateSettings(ctx context.Context, by Access, p SettingsPatch) (Settings, error) {
+	if !by.Can(ManageSettings) {
+		return Settings{}, errForbidden()
+	}
+	if err := p.check(); err != nil {
+		return Settings{}, err
+	}
+	var out Settings
+	err := s.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
+		evs, err := putSettings(ctx, tx, by.Actor(), p)
+		if err != nil {
+			return nil, err
+		}
+		out, err = ReadSettings(ctx, tx)
+		return evs, err
+	})
+	return out, err
+}
+
+func putSettings(ctx context.Context, tx pgx.Tx, by events.Actor, p SettingsPatch) ([]events.Event, error) {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode settings: %w", err)
+	}
+	var set map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &set); err != nil {
+		return nil, fmt.Errorf("encode settings: %w", err)
+	}
+	keys := make([]string, 0, len(set))
+	for k := range set {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys) // everybody locks in the same order
+	var evs []events.Event
+	for _, k := range keys {
+		tag, err := tx.Exec(ctx, sqlSettingPut, k, string(set[k]))
+		if err != nil {
+			return nil, fmt.Errorf("store setting %s: %w", k, err)
+		}
+		if tag.RowsAffected() > 0 {
+			evs = append(evs, events.Event{
+				Kind: "setting.updated", Actor: by, SubjectKind: "setting", SubjectID: k,
+				Payload: map[string]any{"key": k, "value": set[k]},
+			})
+		}
+	}
+	return evs, nil
+}
+
+func (p *SettingsPatch) check() error {
+	if p.WorkspaceName != nil {
+		name, err := cleanName("workspace_name", *p.WorkspaceName, 100)
+		if err != nil {
+			return err
+		}
+		p.WorkspaceName = &name
+	}
+	for _, c := range []struct {
+		field    string
+		v        *int
+		min, max int
+	}{
+		{"session_idle_hours", p.SessionIdleHours, 1, 168},
+		{"session_max_days", p.SessionMaxDays, 1, 90},
+		{"password_min", p.PasswordMin, passwordFloor, 64},
+		{"undo_seconds", p.UndoSeconds, 0, 60},
+	} {
+		if c.v != nil && (*c.v < c.min || *c.v > c.max) {
+			return errs.Field(c.field, "must be between %d and %d", c.min, c.max)
+		}
+	}
+	if p.Locale != nil && !validLocale(*p.Locale) {
+		return errs.Field("locale", "must be en, ru or am")
+	}
+	if r := p.PhoneRegion; r != nil && *r != "" && (len(*r) != 2 || (*r)[0] < 'A' || (*r)[0] > 'Z' || (*r)[1] < 'A' || (*r)[1] > 'Z') {
+		return errs.Field("phone_region", "must be two capital letters, for example DE")
+	}
+	return nil
+}
