@@ -24,8 +24,8 @@ const (
 	heldNoteSQL = `SELECT e.message_at, m.conversation_id FROM external_ref e JOIN message m ON m.at = e.message_at AND m.id = e.message_id
 WHERE e.channel_id = 0 AND e.kind = 'message' AND e.key = 'note:' || $1::text`
 
-	placeNoteSQL = `UPDATE external_ref SET message_at = $2, message_id = $1
-WHERE channel_id = 0 AND kind = 'message' AND key = 'note:' || $1::text`
+	placeNoteSQL = `UPDATE external_ref SET message_at = $2, message_id = $1::uuid
+WHERE channel_id = 0 AND kind = 'message' AND key = 'note:' || $1::uuid::text`
 
 	addNoteSQL = `INSERT INTO message (at, id, conversation_id, kind, direction, author_kind, author_id, text, status)
 VALUES (clock_timestamp(), $1, $2, 'note', 'out', 'agent', $3, $4, 'sent') RETURNING at`
@@ -127,7 +127,7 @@ func addNote(ctx context.Context, tx pgx.Tx, a staff.Access, id int64, in NoteIn
 	if err := tx.QueryRow(ctx, addNoteSQL, in.ID, id, int64(a.AgentID), in.Text).Scan(&k.At); err != nil {
 		return Item{}, nil, fmt.Errorf("add note %s: %w", in.ID, err)
 	}
-	if _, err := tx.Exec(ctx, placeNoteSQL, in.ID.String(), k.At); err != nil {
+	if _, err := tx.Exec(ctx, placeNoteSQL, in.ID, k.At); err != nil {
 		return Item{}, nil, fmt.Errorf("place note %s: %w", in.ID, err)
 	}
 	if err := fileNote(ctx, tx, a, id, k, in.Attachments); err != nil {
