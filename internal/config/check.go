@@ -176,16 +176,20 @@ func (l *checks) ports(name, s string) {
 }
 
 func (l *checks) bus(c Config) {
-	if c.NATSURL != "" {
-		l.url("PARLEY_NATS_URL", c.NATSURL, "nats", "tls")
+	for _, u := range c.NATSURL {
+		l.url("PARLEY_NATS_URL", u, "nats", "tls")
 	}
-	if c.NATSURL != "" && len(c.ClusterPeers) > 0 {
+	if len(c.NATSURL) > 0 && len(c.ClusterPeers) > 0 {
 		l.add("PARLEY_CLUSTER_PEERS", "give either this or PARLEY_NATS_URL")
 	}
 	for _, p := range c.ClusterPeers {
-		l.url("PARLEY_CLUSTER_PEERS", p, "nats")
+		u, err := url.Parse("nats://" + strings.TrimSpace(p))
+		if err != nil || u.Port() == "" || u.Path != "" {
+			l.add("PARLEY_CLUSTER_PEERS", "is no list of host:port, the first with user:password@ in front")
+			break
+		}
 	}
-	if (c.NATSURL != "" || len(c.ClusterPeers) > 0) && c.DatabaseURL == "" {
+	if (len(c.NATSURL) > 0 || len(c.ClusterPeers) > 0) && c.DatabaseURL == "" {
 		l.add("PARLEY_DATABASE_URL", "several nodes need one database that all of them reach")
 	}
 }

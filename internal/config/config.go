@@ -47,8 +47,8 @@ type Config struct {
 	RTPPorts   string `env:"PARLEY_RTP_PORTS" envDefault:"20000-20100" doc:"telephony: range of udp ports for speech"`
 	WebRTCPort int    `env:"PARLEY_WEBRTC_PORT" envDefault:"0" doc:"telephony: udp port of browser phones; 0 takes a free one"`
 
-	NATSURL      string   `env:"PARLEY_NATS_URL" secret:"url" doc:"bus of several nodes: an existing NATS cluster; empty = inside the process"`
-	ClusterPeers []string `env:"PARLEY_CLUSTER_PEERS" secret:"url" doc:"bus of several nodes: nats:// addresses of the other nodes' embedded servers, this one's listening address first"`
+	NATSURL      []string `env:"PARLEY_NATS_URL" secret:"url" doc:"bus of several nodes: the servers of an existing NATS cluster; empty = inside the process"`
+	ClusterPeers []string `env:"PARLEY_CLUSTER_PEERS" secret:"peer" doc:"bus of several nodes by their embedded servers: user:password@host:port to listen on, then host:port of the others"`
 
 	EgressAllow []string `env:"PARLEY_EGRESS_ALLOW" doc:"CIDRs inside the house that addresses given by customers and agents may point at"`
 	LogLevel    string   `env:"PARLEY_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`

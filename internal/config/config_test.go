@@ -106,7 +106,8 @@ func TestCheck(t *testing.T) {
 		"key file":    {[]string{"PARLEY_SECRET_KEY_FILE=/does/not/exist"}, []string{"PARLEY_SECRET_KEY_FILE"}},
 		"admin":       {[]string{"PARLEY_ADMIN_EMAIL=a@b.example"}, []string{"PARLEY_ADMIN_EMAIL"}},
 		"ports":       {[]string{"PARLEY_RTP_PORTS=5-4"}, []string{"PARLEY_RTP_PORTS"}},
-		"two buses":   {[]string{"PARLEY_NATS_URL=nats://a", "PARLEY_CLUSTER_PEERS=nats://b", "PARLEY_DATABASE_URL=postgres://a/b"}, []string{"PARLEY_CLUSTER_PEERS"}},
+		"two buses":   {[]string{"PARLEY_NATS_URL=nats://a", "PARLEY_CLUSTER_PEERS=b:6222", "PARLEY_DATABASE_URL=postgres://a/b"}, []string{"PARLEY_CLUSTER_PEERS"}},
+		"no port":     {[]string{"PARLEY_CLUSTER_PEERS=b", "PARLEY_DATABASE_URL=postgres://a/b"}, []string{"PARLEY_CLUSTER_PEERS"}},
 		"own db":      {[]string{"PARLEY_NATS_URL=nats://a"}, []string{"PARLEY_DATABASE_URL"}},
 		"level":       {[]string{"PARLEY_LOG_LEVEL=loud"}, []string{"PARLEY_LOG_LEVEL"}},
 	}
@@ -136,7 +137,7 @@ func TestPrintHidesSecretsAndReadsBack(t *testing.T) {
 	t.Parallel()
 	c := load(t, nil,
 		"PARLEY_DATABASE_URL=postgres://parley:canary@db/parley?sslmode=disable", "PARLEY_BLOB_URL=s3://b?secret_access_key=canary",
-		"PARLEY_ADMIN_EMAIL=a@b.example", "PARLEY_ADMIN_PASSWORD=canary", "PARLEY_CLUSTER_PEERS=nats://u:canary@x,nats://y", "PARLEY_NATS_URL=nats://canary\x7f")
+		"PARLEY_ADMIN_EMAIL=a@b.example", "PARLEY_ADMIN_PASSWORD=canary", "PARLEY_CLUSTER_PEERS=u:canary@x:1,y:1", "PARLEY_NATS_URL=nats://canary\x7f")
 	var b bytes.Buffer
 	if err := c.Print(&b); err != nil {
 		t.Fatal(err)
@@ -144,10 +145,18 @@ func TestPrintHidesSecretsAndReadsBack(t *testing.T) {
 	if strings.Contains(b.String(), "canary") {
 		t.Errorf("a secret is printed:\n%s", b.String())
 	}
-	for _, want := range []string{"PARLEY_DATABASE_URL=postgres://parley:hidden@db/parley?sslmode=disable\n", "PARLEY_LISTEN=127.0.0.1:8080\n"} {
+	for _, want := range []string{"PARLEY_DATABASE_URL=postgres://parley:hidden@db/parley?sslmode=disable\n", "PARLEY_LISTEN=127.0.0.1:8080\n", "PARLEY_CLUSTER_PEERS=u:hidden@x:1,y:1\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in:\n%s", want, b.String())
 		}
+	}
+	b.Reset()
+	if err := load(t, nil, "PARLEY_DATABASE_URL=host=db password=canary").Print(&b); err != nil || strings.Contains(b.String(), "canary") {
+		t.Errorf("a secret is printed, or %v:\n%s", err, b.String())
+	}
+	b.Reset()
+	if err := c.Print(&b); err != nil {
+		t.Fatal(err)
 	}
 	again := load(t, nil, "PARLEY_CONFIG="+write(t, b.String()))
 	if again.Listen != c.Listen || len(again.ClusterPeers) != 2 {

@@ -38,6 +38,8 @@ func (s setting) show(value any) string {
 		return text
 	case s.secret == "url":
 		return hidePassword(text)
+	case s.secret == "peer":
+		return strings.TrimPrefix(hidePassword("nats://"+text), "nats://")
 	default:
 		return hidden
 	}
@@ -46,8 +48,8 @@ func (s setting) show(value any) string {
 // hidePassword keeps host and path of an address, since they are what one looks for when something does not connect.
 func hidePassword(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil {
-		return hidden
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
+		return hidden // not understood, so not shown
 	}
 	if _, has := u.User.Password(); has {
 		u.User = url.UserPassword(u.User.Username(), "hidden")
