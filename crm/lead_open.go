@@ -1,0 +1,137 @@
+package crm
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/parley-hub/parley/internal/events"
+	"github.com/parley-hub/parley/internal/ids"
+	"github.com/parley-hub/parley/internal/postgres"
+)
+
+// reopenLost: a lead lost less than this long ago is the same matter again (R19).
+const reopenLost = 30 * 24 * time.Hour
+
+// LeadWant asks that a contact has an open lead.
+type LeadWant struct {
+	ContactID   int64
+	ContactName string
+	PipelineID  int64 // 0 = the default pipeline
+	ChannelID   int64
+	Source      string // channel kind
+	OwnerID     int64
+	Attribution map[string]string
+}
+
+const (
+	// Both statements see only contacts without any open lead; the partial unique index decides between rivals.
+	reopenLeadsSQL = `
+UPDATE lead l SET closed_at = NULL, outcome = NULL, version = l.version + 1, updated_at = now(),
+       stage_id = (SELECT id FROM stage s WHERE s.pipeline_id = l.pipeline_id ORDER BY position LIMIT 1)
+WHERE l.id IN (
+    SELECT DISTINCT ON (contact_id) id FROM lead x
+    WHERE contact_id = ANY ($1::bigint[])
+      AND NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = x.contact_id AND o.closed_at IS NULL)
+    ORDER BY contact_id, id DESC)
+  AND l.outcome = 'lost' AND l.closed_at > now() - make_interval(secs => $2)
+RETURNING ` + leadColumns
+	insertLeadsSQL = `
+INSERT INTO lead (contact_id, pipeline_id, stage_id, owner_id, source, channel_id, attribution, previous_lead)
+SELECT w.contact_id, p.id, (SELECT id FROM stage s WHERE s.pipeline_id = p.id ORDER BY position LIMIT 1), nullif(w.owner_id, 0),
+       w.source, nullif(w.channel_id, 0), w.attribution,
+       (SELECT id FROM lead x WHERE x.contact_id = w.contact_id AND x.outcome = 'won' ORDER BY id DESC LIMIT 1)
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::jsonb[])
+         AS w (contact_id, pipeline_id, owner_id, source, channel_id, attribution)
+JOIN pipeline p ON p.id = w.pipeline_id OR (w.pipeline_id = 0 AND p.is_default)
+WHERE NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = w.contact_id AND o.closed_at IS NULL)
+ORDER BY w.contact_id
+ON CONFLICT (contact_id, pipeline_id) WHERE closed_at IS NULL DO NOTHING
+RETURNING ` + leadColumns
+	leadColumns = `id, version, contact_id, pipeline_id, stage_id, title, owner_id, source, attribution, outcome, previous_lead, closed_at, created_at, updated_at`
+)
+
+type leadRow struct {
+	ID           int64
+	Version      int
+	ContactID    int64
+	PipelineID   int64
+	StageID      int64
+	Title        string
+	OwnerID      *int64
+	Source       string
+	Attribution  json.RawMessage
+	Outcome      *string
+	PreviousLead *int64
+	ClosedAt     *time.Time
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+func (r leadRow) lead(contactName string) Lead {
+	l := Lead{
+		ID: ids.ID(r.ID), Version: r.Version, Contact: Named{ids.ID(r.ContactID), contactName}, PipelineID: ids.ID(r.PipelineID),
+		StageID: ids.ID(r.StageID), Title: r.Title, Source: r.Source, Attribution: map[string]string{}, Outcome: r.Outcome,
+		ClosedAt: r.ClosedAt, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.OwnerID != nil {
+		l.OwnerID = namedOwner(*r.OwnerID)
+	}
+	if r.PreviousLead != nil {
+		l.PreviousLead = namedOwner(*r.PreviousLead)
+	}
+	if err := json.Unmarshal(r.Attribution, &l.Attribution); err != nil || l.Attribution == nil {
+		l.Attribution = map[string]string{}
+	}
+	return l
+}
+
+// OpenLeads gives every contact an open lead, in the caller's transaction: any open one is left as it is, one lost
+// less than 30 days ago is reopened, else a new one is made (the successor of a won one names it). It returns the
+// leads that it opened or made; their events are appended.
+func OpenLeads(ctx context.Context, tx postgres.DB, wants []LeadWant) ([]Lead, error) {
+	wants = slices.Clone(wants)
+	slices.SortStableFunc(wants, func(a, b LeadWant) int { return int(a.ContactID - b.ContactID) })
+	wants = slices.CompactFunc(wants, func(a, b LeadWant) bool { return a.ContactID == b.ContactID })
+	if len(wants) == 0 {
+		return nil, nil
+	}
+	var contact, pipeline, owner, channel []int64
+	var source, attribution []string
+	names := map[int64]string{}
+	for _, w := range wants {
+		contact, pipeline, owner, channel = append(contact, w.ContactID), append(pipeline, w.PipelineID), append(owner, w.OwnerID), append(channel, w.ChannelID)
+		source, attribution = append(source, w.Source), append(attribution, string(attributionJSON(w.Attribution)))
+		names[w.ContactID] = w.ContactName
+	}
+	var leads []Lead
+	var evs []events.Event
+	collect := func(kind string) func(pgx.Rows) error {
+		return func(rows pgx.Rows) error {
+			list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[leadRow])
+			for _, r := range list {
+				l := r.lead(names[r.ContactID])
+				leads, evs = append(leads, l), append(evs, leadEvent(kind, events.Actor{Kind: "system"}, l))
+			}
+			return err
+		}
+	}
+	b := &pgx.Batch{}
+	b.Queue(reopenLeadsSQL, contact, reopenLost.Seconds()).Query(collect(EventLeadUpdated))
+	b.Queue(insertLeadsSQL, contact, pipeline, owner, source, channel, attribution).Query(collect(EventLeadCreated))
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, err
+	}
+	if len(evs) == 0 {
+		return leads, nil
+	}
+	return leads, events.Append(ctx, tx, evs...)
+}
+
+func leadEvent(kind string, by events.Actor, l Lead) events.Event {
+	return events.Event{Kind: kind, Actor: by, SubjectKind: "lead", SubjectID: strconv.FormatInt(int64(l.ID), 10), Payload: l}
+}
