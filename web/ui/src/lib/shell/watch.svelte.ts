@@ -1,0 +1,104 @@
+import { untrack } from 'svelte'
+import type { Channel } from '$lib/api/types'
+import { fmt } from '$lib/i18n/format.svelte'
+import { t, tOr } from '$lib/i18n/index.svelte'
+import type { Live } from '$lib/live/live.svelte'
+import { session } from '$lib/session.svelte'
+import { alert, badges, problems, say, type Issue } from '$lib/ui'
+
+/** A blink of the connection is nobody's business. */
+const patienceMs = 2_000
+
+/**
+ * Watches what can be wrong (the connection, the channels, sends that failed) and tells the bar on top and the rail.
+ * Call it while a component is being made: its effects live as long as that component.
+ */
+export function watch(live: Live): void {
+  let now = $state(Date.now())
+
+  $effect(() => {
+    const since = live.reconnectingSince
+    if (since === null) {
+      problems.clear('live')
+      return
+    }
+    const shown = setTimeout(
+      () => {
+        untrack(() =>
+          problems.set({
+            id: 'live',
+            severity: 'warn',
+            weight: 100,
+            text: () =>
+              t('common.problem.reconnecting', { ago: fmt.duration(Math.max(0, now - live.lastSynced)) }),
+            action: { label: t('common.problem.reconnect_now'), run: () => live.reconnect() },
+          }),
+        )
+        say(t('common.problem.reconnecting_said'))
+      },
+      Math.max(0, since + patienceMs - Date.now()),
+    )
+    const tick = setInterval(() => (now = Date.now()), 1000)
+    return () => {
+      clearTimeout(shown)
+      clearInterval(tick)
+    }
+  })
+
+  let known = new Set<string>()
+  $effect(() => {
+    const issues = [...live.directory.channels.values()].flatMap((c) => channelIssue(c))
+    untrack(() => {
+      problems.replace('channel:', issues)
+      for (const i of issues) if (!known.has(i.id)) alert(i.text as string)
+      known = new Set(issues.map((i) => i.id))
+    })
+  })
+
+  $effect(() => {
+    const counts = live.counts
+    const trouble = counts?.trouble ?? 0
+    untrack(() => {
+      badges.set('inbox', counts?.mine_unread ?? 0)
+      if (trouble === 0) problems.clear('trouble')
+      else
+        problems.set({
+          id: 'trouble',
+          severity: 'warn',
+          text: () => t('common.problem.trouble', { count: trouble }),
+          action: { label: t('common.problem.look'), href: '/settings/trouble' },
+        })
+    })
+  })
+
+  $effect(() => {
+    if (session.me?.workspace.insecure)
+      problems.set({ id: 'insecure', severity: 'warn', weight: -1, text: () => t('common.problem.insecure') })
+    else problems.clear('insecure')
+  })
+
+  // What colleagues (or another window of mine) change about me.
+  $effect(() => live.on('agent.updated', (agent) => session.setAgent(agent)))
+  $effect(() => {
+    const me = session.me?.agent
+    const seen = me && live.people.agents.get(me.id)
+    if (me && seen && seen !== me.status) untrack(() => session.setAgent({ ...me, status: seen }))
+  })
+}
+
+function channelIssue(c: Channel): Issue[] {
+  if (!c.enabled || (c.state !== 'needs_login' && c.state !== 'failed')) return []
+  const kind = tOr(`common.channel_kind.${c.kind}`, c.kind)
+  const manages = session.can('channels.manage')
+  return [
+    {
+      id: `channel:${c.id}`,
+      severity: 'bad',
+      text:
+        c.state === 'needs_login'
+          ? t('common.problem.needs_login', { kind, name: c.name })
+          : t('common.problem.failed', { kind, name: c.name, reason: c.reason }),
+      action: manages ? { label: t('common.problem.fix'), href: `/settings/channels/${c.id}` } : undefined,
+    },
+  ]
+}
