@@ -66,6 +66,7 @@ CREATE TABLE audit (
     UNIQUE (epoch, xid, event_id)
 );
 CREATE INDEX audit_at ON audit (at DESC, id DESC);
+CREATE INDEX audit_subject ON audit (subject_kind, subject_id, id DESC);
 -- +goose StatementBegin
 CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
