@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/parley-hub/parley/internal/dbtest"
 	"github.com/parley-hub/parley/internal/errs"
+	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/ids"
+	"github.com/parley-hub/parley/internal/testsignal"
 	"github.com/parley-hub/parley/staff"
 )
 
@@ -180,3 +183,26 @@ func wantCode(t testing.TB, err error, code errs.Code, what string) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+func asE(err error, e **errs.E) bool { return errors.As(err, e) }
+
+func contextWithStop(t testing.TB) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	return ctx, stop
+}
+
+func untilTrue(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	testsignal.Until(t, what, ok)
+}
+
+// asEvents gives what the spine has as a tailer would.
+func (o *office) asEvents(kind string, conversation ids.ID) []events.Event {
+	o.t.Helper()
+	var out []events.Event
+	for _, r := range o.spine(kind, conversation) {
+		out = append(out, events.Event{Kind: r.Kind, ConversationID: int64(conversation), Raw: r.Payload})
+	}
+	return out
+}

@@ -126,26 +126,26 @@ func (q ListQuery) check() (ListQuery, listCursor, error) {
 		q.Limit = defaultPage
 	}
 	if q.Limit < 1 || q.Limit > maxPage {
-		return q, at, errs.Field("limit", "must be between 1 and %d", maxPage)
+		return q, at, errs.Field("query.limit", "must be between 1 and %d", maxPage)
 	}
 	switch q.Status {
 	case "", Open, Waiting, Snoozed, Closed:
 	default:
-		return q, at, errs.Field("status", "must be open, waiting, snoozed or closed")
+		return q, at, errs.Field("query.status", "must be open, waiting, snoozed or closed")
 	}
 	if len([]rune(q.Tag)) > maxTag {
-		return q, at, errs.Field("tag", "must have at most %d characters", maxTag)
+		return q, at, errs.Field("query.tag", "must have at most %d characters", maxTag)
 	}
 	if q.Search = strings.TrimSpace(q.Search); len([]rune(q.Search)) > maxSearch {
-		return q, at, errs.Field("q", "must have at most %d characters", maxSearch)
+		return q, at, errs.Field("query.q", "must have at most %d characters", maxSearch)
 	}
 	if strings.ContainsRune(q.Search, 0) || strings.ContainsRune(q.Tag, 0) {
-		return q, at, errs.Field("q", "must not contain control characters")
+		return q, at, errs.Field("query.q", "must not contain control characters")
 	}
 	if q.Cursor != "" {
 		var err error
 		if at, err = parseListCursor(q.Cursor); err != nil {
-			return q, at, errs.Field("cursor", "is not a cursor of this list")
+			return q, at, errs.Field("query.cursor", "is not a cursor of this list")
 		}
 	}
 	return q, at, nil
@@ -193,7 +193,7 @@ func newList(a staff.Access, q ListQuery, at listCursor) (*list, error) {
 	default:
 		id, err := ids.Parse(q.Assignee)
 		if err != nil || id == 0 {
-			return nil, errs.Field("assignee", `must be an agent's id, "me" or "none"`)
+			return nil, errs.Field("query.assignee", `must be an agent's id, "me" or "none"`)
 		}
 		l.filter("c.assignee_id = " + l.arg(int64(id), "bigint"))
 	}
@@ -267,7 +267,7 @@ func (l *list) setView(a staff.Access, q ListQuery) error {
 	case strings.HasPrefix(view, viewTeam):
 		team, err := ids.Parse(strings.TrimPrefix(view, viewTeam))
 		if err != nil || team == 0 {
-			return errs.Field("view", "a team's view is team: and the team's id")
+			return errs.Field("query.view", "a team's view is team: and the team's id")
 		}
 		l.filter("c.team_id = " + l.arg(int64(team), "bigint"))
 		switch {
@@ -282,7 +282,7 @@ func (l *list) setView(a staff.Access, q ListQuery) error {
 	case view == "", view == ViewAll, view == ViewWaiting, view == ViewSnoozed, view == ViewClosed:
 		l.branch(a, scopeBranches(a.Scope)...)
 	default:
-		return errs.Field("view", "must be mine, unassigned, all, waiting, snoozed, closed or team: with an id")
+		return errs.Field("query.view", "must be mine, unassigned, all, waiting, snoozed, closed or team: with an id")
 	}
 	return nil
 }

@@ -204,7 +204,7 @@ func (d *Desk) checkTimeline(ctx context.Context, t thread, q TimelineQuery) (Ti
 		q.Limit = defaultPage
 	}
 	if q.Limit < 1 || q.Limit > maxPage {
-		return q, place{}, errs.Field("limit", "must be between 1 and %d", maxPage)
+		return q, place{}, errs.Field("query.limit", "must be between 1 and %d", maxPage)
 	}
 	field, text, given := "", "", 0
 	for _, f := range []struct{ name, value string }{{"before", q.Before}, {"after", q.After}, {"around", q.Around}} {
@@ -217,7 +217,7 @@ func (d *Desk) checkTimeline(ctx context.Context, t thread, q TimelineQuery) (Ti
 	case given == 0:
 		return q, end(), nil
 	case given > 1:
-		return q, place{}, errs.Field(field, "before, after and around exclude each other")
+		return q, place{}, errs.Field("query."+field, "before, after and around exclude each other")
 	}
 	if id, err := uuid.Parse(text); err == nil && field == "around" {
 		at, err := d.findPlace(ctx, t.keys, id)
@@ -225,7 +225,7 @@ func (d *Desk) checkTimeline(ctx context.Context, t thread, q TimelineQuery) (Ti
 	}
 	at, seq, err := parsePair(text)
 	if err != nil {
-		return q, place{}, errs.Field(field, "is not a cursor of this timeline")
+		return q, place{}, errs.Field("query."+field, "is not a cursor of this timeline")
 	}
 	return q, place{time.UnixMicro(at).UTC(), seq}, nil
 }
