@@ -129,11 +129,14 @@ func (s *state) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Main runs the tests of a package, ends what dbtest holds, and fails the run when a goroutine is left. Use it as
+// Main runs the tests of a package, ends what dbtest holds, fails the run when a goroutine is left, and exits. Use it as
 //
 //	func TestMain(m *testing.M) { dbtest.Main(m) }
-func Main(m *testing.M, ignore ...goleak.Option) {
-	code := m.Run()
+func Main(m *testing.M, ignore ...goleak.Option) { os.Exit(Run(m, ignore...)) }
+
+// Run is Main for a package that has something of its own to end before it exits with the code.
+func Run(m *testing.M, ignore ...goleak.Option) (code int) {
+	code = m.Run()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	if err := process.close(ctx); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "dbtest:", err)
@@ -146,5 +149,5 @@ func Main(m *testing.M, ignore ...goleak.Option) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	return code
 }

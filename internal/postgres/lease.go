@@ -14,15 +14,18 @@ import (
 	"github.com/parley-hub/parley/internal/testsignal"
 )
 
-const (
-	leaseSeconds  = 15
-	leaseTerm     = leaseSeconds * time.Second
-	leaseRenew    = 5 * time.Second
-	leaseTry      = time.Second
-	leaseTimeout  = 3 * time.Second // of one statement; a renewal has two tries before the term is over
-	leaseMargin   = 2 * time.Second // the holder stops this long before others may begin
-	leaseGiveBack = 2 * time.Second
-)
+// leaseTimes are the times of a lease. Tests shorten them.
+type leaseTimes struct {
+	term   time.Duration // how long a lease is valid without renewal
+	renew  time.Duration // how often it is renewed
+	try    time.Duration // how often it is tried for, and a failed renewal repeated
+	single time.Duration // limit of one statement; a renewal has two tries before the term is over
+	margin time.Duration // the holder stops this long before others may begin
+}
+
+func defaultLeaseTimes() leaseTimes {
+	return leaseTimes{term: 15 * time.Second, renew: 5 * time.Second, try: time.Second, single: 3 * time.Second, margin: 2 * time.Second}
+}
 
 // ErrLeaseLost is what CheckLease returns to whoever does not hold the lease any more: nothing of the transaction may
 // be committed.
@@ -52,6 +55,7 @@ type Leases struct {
 	pool *pgxpool.Pool
 	node string
 	log  *slog.Logger
+	leaseTimes
 
 	mu   sync.Mutex
 	held map[string]bool // names that a Hold of this process is after
@@ -61,12 +65,12 @@ type Leases struct {
 
 // NewLeases makes the leases of one node. Two running nodes must not have the same id: they would take each other's.
 func NewLeases(pool *pgxpool.Pool, node string, log *slog.Logger) *Leases {
-	return &Leases{pool: pool, node: node, log: log.With("component", "lease", "node", node), held: map[string]bool{}}
+	return &Leases{pool: pool, node: node, log: log.With("component", "lease", "node", node), leaseTimes: defaultLeaseTimes(), held: map[string]bool{}}
 }
 
 // Hold runs run whenever this node has the lease, one run at a time, until ctx ends; then it gives the lease back, so
 // that another node can go on at once. It tries every second for a lease that another node has. run's ctx ends when the
-// lease is lost, or cannot be renewed two seconds before it would be; Hold waits for run to return before it tries
+// lease is lost, or two seconds before it ends unrenewed; Hold waits for run to return before it tries
 // again. When run returns by itself the lease is given back and tried for again after a second, which gives other nodes
 // their chance. Whatever run commits it guards with CheckLease and its epoch.
 func (l *Leases) Hold(ctx context.Context, name string, run func(ctx context.Context, epoch int64) error) error {
@@ -83,7 +87,7 @@ func (l *Leases) Hold(ctx context.Context, name string, run func(ctx context.Con
 		case epoch != 0:
 			l.runHeld(ctx, name, epoch, sent, run)
 		}
-		pause(ctx, leaseTry)
+		pause(ctx, l.try)
 	}
 	return ctx.Err()
 }
@@ -107,14 +111,14 @@ func (l *Leases) unclaim(name string) {
 // take returns the epoch, 0 when another node has the lease. It looks before it takes: the taking would wait for the
 // holder's transactions.
 func (l *Leases) take(ctx context.Context, name string) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.single)
 	defer cancel()
 	var free bool
 	if err := l.pool.QueryRow(ctx, leaseFreeSQL, name, l.node).Scan(&free); err != nil || !free {
 		return 0, err
 	}
 	var epoch int64
-	err := l.pool.QueryRow(ctx, leaseTakeSQL, name, l.node, leaseSeconds).Scan(&epoch)
+	err := l.pool.QueryRow(ctx, leaseTakeSQL, name, l.node, l.term.Seconds()).Scan(&epoch)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}
@@ -130,9 +134,10 @@ func (l *Leases) runHeld(ctx context.Context, name string, epoch int64, taken ti
 	done := make(chan error, 1)
 	go func() { done <- run(runCtx, epoch) }()
 
-	renewals := time.NewTimer(time.Until(taken.Add(leaseRenew)))
+	renewals := time.NewTimer(time.Until(taken.Add(l.renew)))
 	defer renewals.Stop()
-	expires := time.NewTimer(time.Until(taken.Add(leaseTerm - leaseMargin)))
+	until := taken.Add(l.term - l.margin)
+	expires := time.NewTimer(time.Until(until))
 	defer expires.Stop()
 	lose := func(why error) {
 		log.ErrorContext(ctx, "lease lost", "error", why)
@@ -154,34 +159,36 @@ func (l *Leases) runHeld(ctx context.Context, name string, epoch int64, taken ti
 			return
 		case <-renewals.C:
 			sent := time.Now() // the term counts from before the statement: the database's began after
-			ours, err := l.renew(ctx, name, epoch)
+			ours, err := l.prolong(ctx, name, epoch, until)
 			switch {
 			case err != nil:
 				if ctx.Err() == nil {
 					log.WarnContext(ctx, "lease not renewed; trying again", "error", err)
 				}
-				renewals.Reset(leaseTry)
+				renewals.Reset(l.try)
 			case !ours:
 				lose(errors.New("another node has it"))
 				return
 			default:
-				renewals.Reset(time.Until(sent.Add(leaseRenew)))
-				expires.Reset(time.Until(sent.Add(leaseTerm - leaseMargin)))
+				renewals.Reset(time.Until(sent.Add(l.renew)))
+				until = sent.Add(l.term - l.margin)
+				expires.Reset(time.Until(until))
 			}
 		}
 	}
 }
 
-func (l *Leases) renew(ctx context.Context, name string, epoch int64) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
+// prolong does not wait longer than until: the holder must have stopped by then.
+func (l *Leases) prolong(ctx context.Context, name string, epoch int64, until time.Time) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(l.single, time.Until(until)))
 	defer cancel()
-	tag, err := l.pool.Exec(ctx, leaseRenewSQL, name, l.node, epoch, leaseSeconds)
+	tag, err := l.pool.Exec(ctx, leaseRenewSQL, name, l.node, epoch, l.term.Seconds())
 	return tag.RowsAffected() == 1, err
 }
 
 // giveBack lets others take the lease now instead of at its end. The row stays, so that epochs only grow.
 func (l *Leases) giveBack(ctx context.Context, name string, epoch int64) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseGiveBack)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.margin)
 	defer cancel()
 	if _, err := l.pool.Exec(ctx, leaseGiveSQL, name, l.node, epoch); err != nil {
 		l.log.WarnContext(ctx, "lease not given back; it ends by itself", "lease", name, "error", err)

@@ -92,7 +92,8 @@ func newServer(o ServerOptions) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context, binDir string) error {
-	if err := s.place.finishUpgrade(s.log); err != nil {
+	upgraded, err := s.place.finishUpgrade(s.log)
+	if err != nil {
 		return err
 	}
 	major, err := cluster.WrittenBy(s.place.pgdata)
@@ -118,8 +119,12 @@ func (s *Server) start(ctx context.Context, binDir string) error {
 	}
 	s.Adopted = s.proc.adopted
 	s.URL = cluster.URL(owner, database, s.place.socketDir)
-	if err := bootstrap(ctx, s.adminURL()); err != nil {
-		return errors.Join(err, s.proc.stop(ctx))
+	err = bootstrap(ctx, s.adminURL())
+	if err == nil && upgraded {
+		err = s.afterUpgrade(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, s.proc.stop(context.WithoutCancel(ctx)))
 	}
 	keepCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopKeep, s.kept = cancel, make(chan struct{})

@@ -1,12 +1,15 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // Superuser is the role that initdb makes. The hub itself uses another one.
@@ -24,7 +27,9 @@ func Init(ctx context.Context, b Binaries, u User, pgdata string, extra ...strin
 	if err := InitAt(ctx, b, u, tmp, extra...); err != nil {
 		return err
 	}
-	// Onto an empty directory a rename works too.
+	if err := os.Remove(pgdata); err != nil && !os.IsNotExist(err) { // empty, or it would not be removed
+		return fmt.Errorf("finish initialising: %w", err)
+	}
 	if err := os.Rename(tmp, pgdata); err != nil {
 		return fmt.Errorf("finish initialising: %w", err)
 	}
@@ -40,8 +45,8 @@ func InitAt(ctx context.Context, b Binaries, u User, dir string, extra ...string
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
 	args := append([]string{"-D", dir, "-U", Superuser, "-A", "trust", "-E", "UTF8"}, localeArgs(b.Major)...)
-	if out, err := RunIn(ctx, u, dir, b.Program("initdb"), append(args, extra...)...); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, lastLines(string(out), 5))
+	if out, err := Run(ctx, u.Command(dir, b.Program("initdb"), append(args, extra...)...)); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, LastLines(string(out), 5))
 	}
 	return nil
 }
@@ -58,10 +63,9 @@ func localeArgs(major int) []string {
 	}
 }
 
-// RunIn runs one of the programs to its end in dir as the server's user and returns what it printed.
-func RunIn(ctx context.Context, u User, dir, program string, args ...string) ([]byte, error) {
-	var out strings.Builder
-	c := u.Command(dir, program, args...)
+// Run runs a command to its end and returns what it printed.
+func Run(ctx context.Context, c *exec.Cmd) ([]byte, error) {
+	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Start(); err != nil {
 		return nil, err
@@ -70,11 +74,11 @@ func RunIn(ctx context.Context, u User, dir, program string, args ...string) ([]
 	go func() { done <- c.Wait() }()
 	select {
 	case err := <-done:
-		return []byte(out.String()), err
+		return out.Bytes(), err
 	case <-ctx.Done():
-		_ = c.Process.Kill()
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGTERM) // its group: initdb and pg_upgrade have children
 		<-done
-		return []byte(out.String()), ctx.Err()
+		return out.Bytes(), ctx.Err()
 	}
 }
 
@@ -88,7 +92,8 @@ func SyncDir(dir string) error {
 	return d.Sync()
 }
 
-func lastLines(s string, n int) string {
+// LastLines is where programs say why they failed.
+func LastLines(s string, n int) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

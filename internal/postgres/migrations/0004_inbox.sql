@@ -152,6 +152,8 @@ CREATE TABLE message (
     PRIMARY KEY (at, id)
 ) PARTITION BY RANGE (at);
 CREATE INDEX message_timeline ON message (conversation_id, at DESC, seq DESC);
+-- the API names a message by its id alone
+CREATE INDEX message_id ON message (id);
 
 -- sends that somebody must look at: the sidebar's number is made from these at start
 CREATE INDEX message_trouble ON message (conversation_id) WHERE status IN ('failed', 'uncertain');
