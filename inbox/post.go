@@ -1,0 +1,314 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/parley-hub/parley/internal/errs"
+	"github.com/parley-hub/parley/internal/events"
+	"github.com/parley-hub/parley/internal/ids"
+	"github.com/parley-hub/parley/internal/postgres"
+	"github.com/parley-hub/parley/staff"
+)
+
+// Draft is what an agent sends: a message to the customer, or a note to the colleagues.
+type Draft struct {
+	ID          uuid.UUID // made by the client: the same id is the same message, however often it is posted
+	Text        string
+	HTML        string
+	Attachments []uuid.UUID
+	ChannelID   *ids.ID // another channel of the same person; nil = the conversation's
+	Note        bool
+	ReplyTo     *uuid.UUID
+	SendAt      *time.Time
+	Seen        *uuid.UUID // the newest item on the agent's screen: something newer refuses the send once
+	Close       bool
+}
+
+// The limits of what an agent may send at once.
+const (
+	maxSendText    = 100_000 // characters; the channel splits what its provider does not take at once
+	maxSendFiles   = 10
+	maxSendAhead   = 365 * 24 * time.Hour
+	maxUnseenItems = 20
+)
+
+func (d *Draft) check(now time.Time) error {
+	d.Text, d.HTML = storable(d.Text, 4*maxSendText), storable(d.HTML, 4*maxSendText)
+	switch {
+	case d.ID == uuid.Nil:
+		return errs.Field("id", "must be a UUID made by the client")
+	case d.Text == "" && len(d.Attachments) == 0:
+		return errs.Field("text", "is empty: write something or attach a file")
+	case utf8.RuneCountInString(d.Text) > maxSendText:
+		return errs.Field("text", "has more than %d characters", maxSendText)
+	case len(d.Attachments) > maxSendFiles:
+		return errs.Field("attachments", "has more than %d files", maxSendFiles)
+	case d.SendAt != nil && (d.SendAt.Before(now.Add(-time.Minute)) || d.SendAt.After(now.Add(maxSendAhead))):
+		return errs.Field("send_at", "must lie in the future, within a year")
+	case d.Note && d.ChannelID != nil:
+		return errs.Field("channel_id", "a note goes to no channel")
+	}
+	return nil
+}
+
+// talk is the conversation that a message goes into, locked.
+type talk struct {
+	id, channel, contact, assignee, team int64
+	status                               Status
+	inCount                              int
+}
+
+const (
+	lockTalkSQL = `
+SELECT c.id, c.channel_id, c.contact_id, coalesce(c.assignee_id, 0), coalesce(c.team_id, 0), c.status, c.in_count
+FROM conversation c WHERE c.id = $4 AND ` + visibleSQL + ` FOR UPDATE`
+	insertPostSQL = `
+INSERT INTO message (at, id, conversation_id, kind, content, direction, author_kind, author_id, text, html, status, reply_to_at, reply_to_id, in_no, send_at)
+VALUES (clock_timestamp(), $1, $2, $3, $4, 'out', 'agent', $5, $6, $7, $8, $9, $10, $11, $12) RETURNING at`
+	insertOutboxSQL = `
+INSERT INTO outbox (client_id, channel_id, conversation_id, message_at, message_id, op, args, not_before)
+VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now() + make_interval(secs => $9)))`
+	postedSQL = `
+UPDATE conversation SET version = version + 1, message_count = message_count + 1, last_at = $2, last_text = $3, last_kind = $4, last_direction = 'out',
+    waiting_since = CASE WHEN $5 THEN waiting_since END, assignee_id = coalesce(assignee_id, $6), queued_at = NULL,
+    status = CASE WHEN $7 THEN 'closed' ELSE status END, closed_at = CASE WHEN $7 THEN now() ELSE closed_at END,
+    snoozed_until = CASE WHEN $7 THEN NULL ELSE snoozed_until END
+WHERE id = $1`
+	notedSQL = `UPDATE conversation SET version = version + 1, message_count = message_count + 1 WHERE id = $1`
+)
+
+// Post stores a message and queues it for delivery, in one transaction; the answer is the item as everybody sees it.
+// Posting the same id again answers the same item and sends nothing twice. A conversation without an owner is taken by
+// whoever answers first. errs.Conflict: the conversation is closed, or (with Extra "unseen") something came in that the
+// agent has not seen.
+func (d *Desk) Post(ctx context.Context, a staff.Access, conversation ids.ID, m Draft) (Item, error) {
+	if err := may(a, staff.Reply, "answer"); err != nil {
+		return Item{}, err
+	}
+	if err := m.check(time.Now()); err != nil {
+		return Item{}, err
+	}
+	var item Item
+	var channel int64
+	err := d.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
+		t, err := lockTalk(ctx, tx, a, int64(conversation))
+		if err != nil {
+			return nil, err
+		}
+		if done, err := postedBefore(ctx, tx, m.ID, t.contact); err != nil || done != nil {
+			if done != nil {
+				item = *done
+			}
+			return nil, err
+		}
+		if t, err = d.pickTalk(ctx, tx, a, t, m); err != nil {
+			return nil, err
+		}
+		if err := refuseUnseen(ctx, tx, t, m.Seen); err != nil {
+			return nil, err
+		}
+		channel = t.channel
+		var evs []events.Event
+		item, evs, err = put(ctx, tx, a, t, m)
+		return evs, err
+	})
+	if err != nil {
+		return Item{}, err
+	}
+	if channel != 0 && !m.Note {
+		wakeOutbox(d.bus, channel)
+	}
+	return item, nil
+}
+
+func lockTalk(ctx context.Context, tx pgx.Tx, a staff.Access, id int64) (talk, error) {
+	var t talk
+	err := tx.QueryRow(ctx, lockTalkSQL, who(a, id)...).Scan(&t.id, &t.channel, &t.contact, &t.assignee, &t.team, &t.status, &t.inCount)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, noConversation()
+	}
+	return t, err
+}
+
+// postedBefore finds the message that an earlier, equal request made. An id that stands for somebody else's message is
+// refused.
+func postedBefore(ctx context.Context, tx pgx.Tx, id uuid.UUID, contact int64) (*Item, error) {
+	var at time.Time
+	var owner int64
+	err := tx.QueryRow(ctx, `
+SELECT m.at, c.contact_id FROM message m JOIN conversation c ON c.id = m.conversation_id WHERE m.id = $1 LIMIT 1`, id).Scan(&at, &owner)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if owner != contact {
+		return nil, errs.Field("id", "belongs to another message: make a new one")
+	}
+	items, err := loadItems(ctx, tx, []MessageKey{{at, id}})
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	return &items[0], nil
+}
+
+// pickTalk checks that the conversation takes an answer, or finds the person's conversation on the other channel.
+func (d *Desk) pickTalk(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (talk, error) {
+	if m.ChannelID != nil && int64(*m.ChannelID) != t.channel {
+		return otherTalk(ctx, tx, a, t, int64(*m.ChannelID))
+	}
+	if t.status == Closed && !m.Note {
+		return t, &errs.E{Code: errs.Conflict, Msg: "This conversation is closed: open it again to answer.", Extra: map[string]any{"reason": "closed"}}
+	}
+	return t, nil
+}
+
+// otherTalk is the conversation of the same person on another channel: the open one, else a new one to the address that
+// the last one there had, with the same owner and team.
+func otherTalk(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, channel int64) (talk, error) {
+	var id int64
+	var status Status
+	err := tx.QueryRow(ctx, `
+SELECT id, status FROM conversation WHERE contact_id = $1 AND channel_id = $2 AND merged_into IS NULL AND thread_key IS NULL
+ORDER BY (status <> 'closed') DESC, id DESC LIMIT 1`, t.contact, channel).Scan(&id, &status)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, errs.Field("channel_id", "this person never wrote on that channel")
+	}
+	if err != nil {
+		return t, err
+	}
+	if status == Closed {
+		if err := tx.QueryRow(ctx, `
+INSERT INTO conversation (channel_id, contact_id, identity_id, chat, chat_data, team_id, assignee_id, last_direction, previous_id)
+SELECT channel_id, contact_id, identity_id, chat, chat_data, $2, coalesce($3, $4::bigint), 'out', id FROM conversation WHERE id = $1 RETURNING id`,
+			id, nullable(t.team), nullable(t.assignee), int64(a.AgentID)).Scan(&id); err != nil {
+			return t, err
+		}
+	}
+	return lockTalk(ctx, tx, a, id)
+}
+
+// refuseUnseen is the send guard: it refuses once when somebody wrote what the sender has not on the screen.
+func refuseUnseen(ctx context.Context, tx pgx.Tx, t talk, seen *uuid.UUID) error {
+	if seen == nil {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `
+SELECT m.at, m.id FROM message m, (SELECT seq FROM message WHERE id = $2 AND conversation_id = $1 LIMIT 1) s
+WHERE m.conversation_id = $1 AND m.seq > s.seq AND m.kind IN ('message', 'note', 'call') AND m.deleted_at IS NULL ORDER BY m.seq LIMIT $3`, t.id, *seen, maxUnseenItems)
+	if err != nil {
+		return err
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowToStructByPos[MessageKey])
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	items, err := loadItems(ctx, tx, keys)
+	if err != nil {
+		return err
+	}
+	return &errs.E{
+		Code: errs.Conflict, Msg: "Something new came in while you were writing. Look at it, then send again.",
+		Extra: map[string]any{"reason": "unseen", "items": items},
+	}
+}
+
+// put writes the message, its files and its way out, and moves the conversation on.
+func put(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (Item, []events.Event, error) {
+	kind, status := kindMessage, "queued"
+	if m.Note {
+		kind, status = kindNote, "sent"
+	}
+	reply, err := replyKey(ctx, tx, t, m.ReplyTo)
+	if err != nil {
+		return Item{}, nil, err
+	}
+	content, err := contentOf(ctx, tx, a, m.Attachments)
+	if err != nil {
+		return Item{}, nil, err
+	}
+	key := MessageKey{ID: m.ID}
+	if err := tx.QueryRow(ctx, insertPostSQL, m.ID, t.id, kind, content, int64(a.AgentID), m.Text, m.HTML, status, reply.at(), reply.id(), t.inCount, m.SendAt).Scan(&key.At); err != nil {
+		return Item{}, nil, fmt.Errorf("store message: %w", err)
+	}
+	if err := bindUploads(ctx, tx, t, key, m.Attachments); err != nil {
+		return Item{}, nil, err
+	}
+	if m.Note {
+		_, err = tx.Exec(ctx, notedSQL, t.id)
+	} else {
+		err = queueOut(ctx, tx, a, t, key, m, content)
+	}
+	if err != nil {
+		return Item{}, nil, fmt.Errorf("queue message: %w", err)
+	}
+	return publishPost(ctx, tx, a, t, key)
+}
+
+func queueOut(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key MessageKey, m Draft, content string) error {
+	settings, err := staff.ReadSettings(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, insertOutboxSQL, m.ID, t.channel, t.id, key.At, key.ID, "send", "{}", m.SendAt, settings.UndoSeconds); err != nil {
+		return err
+	}
+	if content == contentText {
+		content = kindMessage
+	}
+	keepWaiting := m.SendAt != nil
+	_, err = tx.Exec(ctx, postedSQL, t.id, key.At, preview(m.Text), content, keepWaiting, int64(a.AgentID), m.Close)
+	return err
+}
+
+func publishPost(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key MessageKey) (Item, []events.Event, error) {
+	items, err := loadItems(ctx, tx, []MessageKey{key})
+	if err != nil {
+		return Item{}, nil, err
+	}
+	convs, err := loadConversations(ctx, tx, []int64{t.id})
+	if err != nil {
+		return Item{}, nil, err
+	}
+	c := convs[t.id]
+	return items[0], []events.Event{
+		conversationEvent(EventConversationUpdated, a.Actor(), c, t.team, t.assignee),
+		itemEvent(EventMessageCreated, a.Actor(), items[0], c),
+	}, nil
+}
+
+type optionalKey struct{ key *MessageKey }
+
+func (o optionalKey) at() *time.Time {
+	if o.key == nil {
+		return nil
+	}
+	return &o.key.At
+}
+
+func (o optionalKey) id() *uuid.UUID {
+	if o.key == nil {
+		return nil
+	}
+	return &o.key.ID
+}
+
+func replyKey(ctx context.Context, db postgres.DB, t talk, reply *uuid.UUID) (optionalKey, error) {
+	if reply == nil {
+		return optionalKey{}, nil
+	}
+	k := MessageKey{ID: *reply}
+	err := db.QueryRow(ctx, `SELECT at FROM message WHERE id = $1 AND conversation_id = $2 AND kind = 'message' LIMIT 1`, *reply, t.id).Scan(&k.At)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return optionalKey{}, errs.Field("reply_to", "is no message of this conversation")
+	}
+	return optionalKey{&k}, err
+}
