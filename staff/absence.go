@@ -36,8 +36,9 @@ const sqlAbsenceLock = `SELECT ` + absenceColumns + ` FROM absence WHERE id = $1
 
 const sqlAbsenceDelete = `DELETE FROM absence WHERE id = $1`
 
-// Absences lists the absences of agent (0 = everybody's) in order of id.
-func (s *Service) Absences(ctx context.Context, agent, after ids.ID, limit int) ([]Absence, error) {
+// Absences lists the absences of agent (0 = everybody's) in order of id. Why a colleague is away is his own matter and
+// the planners': others see the times only.
+func (s *Service) Absences(ctx context.Context, by Access, agent, after ids.ID, limit int) ([]Absence, error) {
 	rows, err := s.pool.Query(ctx, sqlAbsences, agent, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list absences: %w", err)
@@ -45,6 +46,11 @@ func (s *Service) Absences(ctx context.Context, agent, after ids.ID, limit int) 
 	out, err := pgx.CollectRows(rows, pgx.RowToStructByName[Absence])
 	if err != nil {
 		return nil, fmt.Errorf("list absences: %w", err)
+	}
+	for i := range out {
+		if !mayPlan(by, out[i].AgentID) {
+			out[i].Reason = ""
+		}
 	}
 	return out, nil
 }

@@ -103,6 +103,9 @@ type Access struct {
 	SessionID   ids.ID
 	TokenID     ids.ID
 	TokenScopes []string
+	// Fresh is set when the password was typed less than half an hour ago; without it, what a stranger at a desk left
+	// open must not do asks for it again (Service.Prove).
+	Fresh bool
 }
 
 // Can reports whether the caller may do p: his role's right, and for a token also its scope.

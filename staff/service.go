@@ -14,6 +14,7 @@ import (
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
+	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/internal/ids"
 	"github.com/parley-hub/parley/internal/postgres"
 )
@@ -45,7 +46,7 @@ func New(cfg Config, pool *pgxpool.Pool, b bus.Bus, log *slog.Logger) *Service {
 	}
 }
 
-// change runs fn in a transaction, appends the events it returns in the same one, and wakes the tailers after commit.
+// change runs fn in a transaction, marks the request's idempotency key there, appends the events it returns in the same one, and wakes the tailers after commit.
 func (s *Service) change(ctx context.Context, fn func(tx pgx.Tx) ([]events.Event, error)) error {
 	wake := false
 	err := postgres.InTx(ctx, s.pool, func(tx pgx.Tx) error {
@@ -56,6 +57,9 @@ func (s *Service) change(ctx context.Context, fn func(tx pgx.Tx) ([]events.Event
 		wake = len(evs) > 0
 		if !wake {
 			return nil
+		}
+		if err := idem.Done(ctx, tx); err != nil {
+			return err
 		}
 		return events.Append(ctx, tx, evs...)
 	})

@@ -50,7 +50,7 @@ DELETE FROM session WHERE id IN (SELECT id FROM session WHERE agent_id = $1 ORDE
 
 const sqlSessionAccess = `
 SELECT a.id, a.name, a.role, a.scope, ARRAY(SELECT m.team_id FROM team_member m WHERE m.agent_id = a.id ORDER BY m.team_id),
-	s.id, s.last_seen_at < now() - interval '1 minute'
+	s.id, s.created_at > now() - interval '30 minutes', s.last_seen_at < now() - interval '1 minute'
 FROM session s JOIN agent a ON a.id = s.agent_id
 WHERE s.token_hash = $1 AND a.disabled_at IS NULL AND s.expires_at > now() AND s.last_seen_at > now() - make_interval(
 	hours => coalesce((SELECT (value #>> '{}')::int FROM setting WHERE key = 'session_idle_hours'), $2))`
@@ -205,7 +205,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Access, error
 	var a Access
 	var touch bool
 	err := s.pool.QueryRow(ctx, sqlSessionAccess, hashSecret(token), DefaultSettings().SessionIdleHours).
-		Scan(&a.AgentID, &a.Name, &a.Role, &a.Scope, &a.Teams, &a.SessionID, &touch)
+		Scan(&a.AgentID, &a.Name, &a.Role, &a.Scope, &a.Teams, &a.SessionID, &a.Fresh, &touch)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Access{}, errSignIn()
 	}
