@@ -27,6 +27,7 @@ import (
 // Config is what the edge needs to know about its place.
 type Config struct {
 	Listen         string         // host:port; 127.0.0.1:8080 when empty
+	Listener       net.Listener   // already open; nil = one is opened at Listen
 	BaseURL        string         // public address; http://<Listen> when empty
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
 	Version        string
@@ -94,7 +95,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			return nil, fmt.Errorf("front end: %w", err)
 		}
 	}
-	s := &Server{cfg: cfg, base: base, deps: deps, log: deps.Log.With("component", "web"), mux: http.NewServeMux(), csp: csp}
+	s := &Server{cfg: cfg, base: base, deps: deps, log: deps.Log.With("component", "web"), mux: http.NewServeMux(), csp: csp, ln: cfg.Listener}
 	if s.ui, err = readUI(deps.UI); err != nil {
 		return nil, err
 	}
