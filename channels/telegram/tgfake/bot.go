@@ -22,6 +22,7 @@ type Bot struct {
 	news     chan struct{} // closed and made anew with every update
 	poll     chan struct{} // closed when another poller takes over
 	hook     webhook
+	ended    int // counts EndPolls
 	lastMsg  int
 	chats    map[chatKey]*chat
 	business map[string]*Business
@@ -245,4 +246,12 @@ func (b *Bot) add(c *chat, kind string, byBot bool, fields object) *message {
 	c.messages[id] = m
 	c.order = append(c.order, id)
 	return m
+}
+
+// EndPolls lets a waiting getUpdates answer at once with what there is.
+func (b *Bot) EndPolls() {
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	b.ended++
+	b.wake()
 }

@@ -231,3 +231,12 @@ func (c *chat) sent() []Message {
 	}
 	return out
 }
+
+// ForgetAll makes all files unavailable.
+func (s *Server) ForgetAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.files {
+		f.gone = true
+	}
+}

@@ -56,7 +56,8 @@ func (c *call) getUpdates() (any, *apiError) {
 		}
 		s.mu.Unlock()
 	}()
-	for waiting := c.p.int("timeout") > 0; len(b.updates) == 0 && waiting && !b.revoked; {
+	ended := b.ended
+	for waiting := c.p.int("timeout") > 0; len(b.updates) == 0 && waiting && !b.revoked && b.ended == ended; {
 		news := b.news
 		s.mu.Unlock()
 		over := false
