@@ -52,11 +52,11 @@ const sqlInvitationRevoke = `
 DELETE FROM invitation WHERE id = $1 AND kind = 'invite' AND used_at IS NULL RETURNING ` + invitationColumns
 
 const sqlInvitationByToken = `SELECT ` + invitationColumns + `
-FROM invitation WHERE token_hash = $1 AND kind = 'invite' AND used_at IS NULL AND expires_at > now()`
+FROM invitation WHERE token_hash = $1 AND kind IN ('invite', 'reset') AND used_at IS NULL AND expires_at > now()`
 
 // One statement finds and uses it up: of two who come at once, one gets the row.
 const sqlInvitationUse = `
-UPDATE invitation SET used_at = now() WHERE token_hash = $1 AND kind = 'invite' AND used_at IS NULL AND expires_at > now()
+UPDATE invitation SET used_at = now() WHERE token_hash = $1 AND kind IN ('invite', 'reset') AND used_at IS NULL AND expires_at > now()
 RETURNING ` + invitationColumns
 
 const sqlInvitationsOf = `
@@ -167,7 +167,8 @@ func (s *Service) InvitationByToken(ctx context.Context, token string) (Invitati
 	return inv, nil
 }
 
-// AcceptInvitation uses the link up, makes the account and opens its first session, all or nothing.
+// AcceptInvitation uses the link up, makes the account (or, for a link of ResetLink, changes its password) and opens its
+// first session, all or nothing.
 func (s *Service) AcceptInvitation(ctx context.Context, token string, n Newcomer, from Client) (string, Access, error) {
 	inv, err := s.InvitationByToken(ctx, token)
 	if err != nil {
@@ -189,15 +190,11 @@ func (s *Service) AcceptInvitation(ctx context.Context, token string, n Newcomer
 		if err != nil {
 			return nil, fmt.Errorf("use invitation: %w", err)
 		}
-		a, evs, err := newAgent(ctx, tx, events.Actor{Kind: "agent"}, Agent{
-			Email: inv.Email, Name: n.Name, Role: inv.Role, Scope: inv.Scope, TeamIDs: inv.TeamIDs,
-		}, n.Locale, hash)
+		id, evs, err := s.arrive(ctx, tx, inv, n, hash)
 		if err != nil {
 			return nil, err
 		}
-		by := events.Actor{Kind: "agent", ID: int64(a.ID)}
-		evs = append(evs, event("invitation.accepted", by, "invitation", inv.ID, inv))
-		t, started, err := openSession(ctx, tx, a.ID, from)
+		t, started, err := openSession(ctx, tx, id, from)
 		cookie = t
 		return append(evs, started...), err
 	})
@@ -206,6 +203,25 @@ func (s *Service) AcceptInvitation(ctx context.Context, token string, n Newcomer
 	}
 	a, err := s.Authenticate(ctx, cookie)
 	return cookie, a, err
+}
+
+// arrive makes the account of an invitation, or gives an account that is there the new password.
+func (s *Service) arrive(ctx context.Context, tx pgx.Tx, inv Invitation, n Newcomer, hash string) (ids.ID, []events.Event, error) {
+	var reset bool
+	if err := tx.QueryRow(ctx, sqlInvitationKind, inv.ID).Scan(&reset); err != nil {
+		return 0, nil, fmt.Errorf("read invitation: %w", err)
+	}
+	if reset {
+		return resetPassword(ctx, tx, inv.Email, hash)
+	}
+	a, evs, err := newAgent(ctx, tx, events.Actor{Kind: "agent"}, Agent{
+		Email: inv.Email, Name: n.Name, Role: inv.Role, Scope: inv.Scope, TeamIDs: inv.TeamIDs,
+	}, n.Locale, hash)
+	if err != nil {
+		return 0, nil, err
+	}
+	by := events.Actor{Kind: "agent", ID: int64(a.ID)}
+	return a.ID, append(evs, event("invitation.accepted", by, "invitation", inv.ID, inv)), nil
 }
 
 // newcomer checks what somebody typed and hashes his password.
