@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/parley-hub/parley/internal/errs"
 )
@@ -76,3 +77,8 @@ func listedWith[T any](rows []T, next string, err error) (*listed[T], error) {
 
 // whole makes the answer of a list that is always given out whole.
 func whole[T any](rows []T, err error) (*listed[T], error) { return listedWith(rows, "", err) }
+
+// cursorOf makes the cursor that page.after reads.
+func cursorOf(key int64) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(key, 10)))
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/parley-hub/parley/inbox"
 	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/staff"
 	"github.com/parley-hub/parley/web/ui"
@@ -48,9 +49,13 @@ type Live interface {
 type Deps struct {
 	Pool  *pgxpool.Pool
 	Staff *staff.Service
-	Hooks Hooks
-	Live  Live
-	Log   *slog.Logger
+	// Desk, Channels and Ingester are the inbox: what agents do, the accounts, and the way in.
+	Desk     *inbox.Desk
+	Channels *inbox.Channels
+	Ingester *inbox.Ingester
+	Hooks    Hooks
+	Live     Live
+	Log      *slog.Logger
 	// Metrics is what /metrics shows; the edge registers its own there. nil = none.
 	Metrics *prometheus.Registry
 	// SpineLag is how far the tailer is behind; nil = not known.

@@ -1,0 +1,93 @@
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/internal/errs"
+	"github.com/parley-hub/parley/internal/postgres"
+)
+
+// maxSettings bounds what an admin may store as settings of one channel, in bytes of JSON.
+const maxSettings = 32 << 10
+
+// checkSettings lets the kind judge the settings; a wrong one is named as the field settings.<name>.
+func checkSettings(k channels.Kind, settings map[string]any) (map[string]any, error) {
+	if settings == nil {
+		settings = map[string]any{}
+	}
+	raw, err := json.Marshal(settings)
+	if err != nil || len(raw) > maxSettings {
+		return nil, errs.Field("settings", "are too large")
+	}
+	if err := k.Check(raw); err != nil {
+		var fe *channels.FieldError
+		if errors.As(err, &fe) {
+			return nil, errs.Field("settings."+fe.Field, "%s", fe.Msg)
+		}
+		return nil, errs.Field("settings", "%s", err)
+	}
+	return settings, nil
+}
+
+// split parts what may be shown from what is sealed.
+func split(k channels.Kind, all map[string]any) (plain, hidden map[string]any) {
+	plain, hidden = map[string]any{}, map[string]any{}
+	for name, v := range all {
+		if slices.Contains(k.Secrets, name) {
+			if v != "" && v != nil {
+				hidden[name] = v
+			}
+		} else {
+			plain[name] = v
+		}
+	}
+	return plain, hidden
+}
+
+// sealedFor binds a secret to its row, so that it opens nowhere else.
+func sealedFor(id int64) string { return fmt.Sprintf("channel:%d", id) }
+
+func (c *Channels) seal(ctx context.Context, tx postgres.DB, id int64, hidden map[string]any) error {
+	raw, err := json.Marshal(hidden)
+	if err != nil {
+		return err
+	}
+	sealed, err := c.box.Seal(sealedFor(id), raw)
+	if err != nil {
+		return fmt.Errorf("seal settings of channel %d: %w", id, err)
+	}
+	_, err = tx.Exec(ctx, `UPDATE channel SET secret = $2 WHERE id = $1`, id, sealed)
+	return err
+}
+
+func (c *Channels) open(id int64, sealed []byte) (map[string]any, error) {
+	out := map[string]any{}
+	if len(sealed) == 0 {
+		return out, nil
+	}
+	raw, err := c.box.Open(sealedFor(id), sealed)
+	if err != nil {
+		return nil, &errs.E{Code: errs.Conflict, Msg: "The secrets of this channel cannot be opened with the key in use: enter them again.", Err: err}
+	}
+	return out, json.Unmarshal(raw, &out)
+}
+
+// reference words a foreign key that points nowhere.
+func reference(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "23503" {
+		field := "team_id"
+		if pg.ConstraintName == "channel_pipeline_id_fkey" {
+			field = "pipeline_id"
+		}
+		return errs.Field(field, "does not exist")
+	}
+	return err
+}

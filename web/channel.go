@@ -1,0 +1,79 @@
+package web
+
+import (
+	"context"
+	"time"
+
+	"github.com/parley-hub/parley/inbox"
+	"github.com/parley-hub/parley/internal/errs"
+	"github.com/parley-hub/parley/internal/ids"
+)
+
+func (s *Server) channelList(ctx context.Context, _ *struct{}) (*listed[inbox.Channel], error) {
+	return whole(s.deps.Channels.List(ctx, CallerFrom(ctx)))
+}
+
+func (s *Server) channelShow(ctx context.Context, in *idIn) (*one[inbox.Channel], error) {
+	return answer(s.deps.Channels.Get(ctx, CallerFrom(ctx), in.ID))
+}
+
+func (s *Server) channelCreate(ctx context.Context, in *struct{ Body inbox.NewChannel }) (*one[inbox.Channel], error) {
+	return answer(s.deps.Channels.Create(ctx, CallerFrom(ctx), in.Body))
+}
+
+type channelUpdateIn struct {
+	ID   ids.ID `path:"id"`
+	Body inbox.ChannelPatch
+}
+
+func (s *Server) channelUpdate(ctx context.Context, in *channelUpdateIn) (*one[inbox.Channel], error) {
+	return answer(s.deps.Channels.Update(ctx, CallerFrom(ctx), in.ID, in.Body))
+}
+
+func (s *Server) channelDelete(ctx context.Context, in *idIn) (*nothing, error) {
+	return done(s.deps.Channels.Delete(ctx, CallerFrom(ctx), in.ID))
+}
+
+type channelTestIn struct {
+	Body struct {
+		Kind     string         `json:"kind" maxLength:"32"`
+		Settings map[string]any `json:"settings"`
+		ID       *ids.ID        `json:"id,omitempty" doc:"an existing channel, whose stored secrets stand in for empty ones"`
+	}
+}
+
+// ChannelTest is the outcome of a test: which step failed, and why, in words.
+type ChannelTest struct {
+	OK     bool   `json:"ok"`
+	Step   string `json:"step"`
+	Detail string `json:"detail"`
+	TookMS int64  `json:"took_ms"`
+}
+
+func (s *Server) channelTest(ctx context.Context, in *channelTestIn) (*one[ChannelTest], error) {
+	start := time.Now()
+	err := s.deps.Channels.Test(ctx, CallerFrom(ctx), in.Body.Kind, in.Body.Settings, in.Body.ID)
+	out := ChannelTest{OK: err == nil, Step: "connect", TookMS: time.Since(start).Milliseconds()}
+	switch {
+	case err == nil:
+		out.Step = "done"
+	case errs.Is(err, errs.Invalid), errs.Is(err, errs.Forbidden), errs.Is(err, errs.Conflict):
+		return nil, err
+	default:
+		out.Detail = err.Error()
+	}
+	return &one[ChannelTest]{Body: out}, nil
+}
+
+func (s *Server) quarantineList(ctx context.Context, in *idIn) (*listed[inbox.SetAside], error) {
+	return whole(s.deps.Channels.SetAside(ctx, CallerFrom(ctx), in.ID))
+}
+
+type quarantineIn struct {
+	ID         ids.ID `path:"id"`
+	Quarantine ids.ID `path:"quarantine"`
+}
+
+func (s *Server) quarantineRetry(ctx context.Context, in *quarantineIn) (*nothing, error) {
+	return done(s.deps.Ingester.Retry(ctx, int64(in.ID), int64(in.Quarantine)))
+}
