@@ -8,17 +8,18 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/ids"
 )
 
 // AuditRow is one line of the audit. The rows are the spine's; this view adds the names of who acted.
 type AuditRow struct {
-	ID      ids.ID          `json:"id"`
-	At      time.Time       `json:"at"`
-	Kind    string          `json:"kind"`
-	Actor   AuditActor      `json:"actor"`
-	Subject AuditSubject    `json:"subject"`
-	Detail  json.RawMessage `json:"detail"`
+	ID      ids.ID         `json:"id"`
+	At      time.Time      `json:"at"`
+	Kind    string         `json:"kind"`
+	Actor   AuditActor     `json:"actor"`
+	Subject AuditSubject   `json:"subject"`
+	Detail  map[string]any `json:"detail"`
 }
 
 // AuditActor is who did it.
@@ -34,34 +35,57 @@ type AuditSubject struct {
 	ID   string `json:"id"`
 }
 
-const sqlAudit = `
-SELECT u.id, u.at, u.kind, u.actor_kind, u.actor_id,
-	coalesce(a.name, CASE WHEN t.id IS NOT NULL THEN t.name || ' (' || ta.name || ')' END, ''), u.subject_kind, u.subject_id, u.detail::text
-FROM audit u
-LEFT JOIN agent a ON u.actor_kind = 'agent' AND a.id = u.actor_id
-LEFT JOIN api_token t ON u.actor_kind = 'token' AND t.id = u.actor_id LEFT JOIN agent ta ON ta.id = t.agent_id
-WHERE ($1 = '' OR u.kind = $1) AND ($2::timestamptz IS NULL OR (u.at, u.id) < ($2, $3))
-ORDER BY u.at DESC, u.id DESC LIMIT $4`
+const sqlActorNames = `
+SELECT 'agent', id, name FROM agent WHERE id = ANY($1)
+UNION ALL SELECT 'token', t.id, t.name || ' (' || a.name || ')' FROM api_token t JOIN agent a ON a.id = t.agent_id WHERE t.id = ANY($2)`
 
-// Audit lists the audit, newest first, of one kind ("" = all), older than the row (before, id) when before is given
-// (permission audit.read).
-func (s *Service) Audit(ctx context.Context, by Access, kind string, before *time.Time, id ids.ID, limit int) ([]AuditRow, error) {
+// Audit lists the audit, newest first, of kinds that begin with kind ("" = all); next "" = the end (permission
+// audit.read).
+func (s *Service) Audit(ctx context.Context, by Access, kind, cursor string, limit int) (out []AuditRow, next string, err error) {
 	if !by.Can(ReadAudit) {
-		return nil, errForbidden()
+		return nil, "", errForbidden()
 	}
-	rows, err := s.pool.Query(ctx, sqlAudit, kind, before, id, limit)
+	rows, next, err := events.AuditRows(ctx, s.pool, events.AuditFilter{Kind: kind}, cursor, limit)
 	if err != nil {
-		return nil, fmt.Errorf("list audit: %w", err)
+		return nil, "", err
 	}
-	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (AuditRow, error) {
-		var r AuditRow
-		var detail string
-		err := row.Scan(&r.ID, &r.At, &r.Kind, &r.Actor.Kind, &r.Actor.ID, &r.Actor.Name, &r.Subject.Kind, &r.Subject.ID, &detail)
-		r.Detail = json.RawMessage(detail)
-		return r, err
-	})
+	names, err := s.actorNames(ctx, rows)
 	if err != nil {
-		return nil, fmt.Errorf("list audit: %w", err)
+		return nil, "", err
+	}
+	out = make([]AuditRow, 0, len(rows))
+	for _, r := range rows {
+		a := AuditRow{
+			ID: ids.ID(r.ID), At: r.At, Kind: r.Kind, Subject: AuditSubject{Kind: r.SubjectKind, ID: r.SubjectID},
+			Actor: AuditActor{Kind: r.Actor.Kind, ID: ids.Ptr(ids.ID(r.Actor.ID)), Name: names[r.Actor]},
+		}
+		if err := json.Unmarshal(r.Detail, &a.Detail); err != nil {
+			return nil, "", fmt.Errorf("audit row %d: %w", r.ID, err)
+		}
+		out = append(out, a)
+	}
+	return out, next, nil
+}
+
+func (s *Service) actorNames(ctx context.Context, audit []events.AuditRow) (map[events.Actor]string, error) {
+	agents, tokens := []int64{}, []int64{}
+	for _, r := range audit {
+		switch r.Actor.Kind {
+		case "agent":
+			agents = append(agents, r.Actor.ID)
+		case "token":
+			tokens = append(tokens, r.Actor.ID)
+		}
+	}
+	rows, err := s.pool.Query(ctx, sqlActorNames, agents, tokens)
+	if err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
+	}
+	out := make(map[events.Actor]string)
+	var a events.Actor
+	var name string
+	if _, err := pgx.ForEachRow(rows, []any{&a.Kind, &a.ID, &name}, func() error { out[a] = name; return nil }); err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
 	}
 	return out, nil
 }

@@ -139,16 +139,6 @@ type auditIn struct {
 	Kind string `query:"kind" maxLength:"100"`
 }
 
-type auditKey struct {
-	At *time.Time
-	ID ids.ID
-}
-
 func (s *Server) auditList(ctx context.Context, in *auditIn) (*listed[staff.AuditRow], error) {
-	var after auditKey
-	if err := in.after(&after); err != nil {
-		return nil, err
-	}
-	rows, err := s.deps.Staff.Audit(ctx, CallerFrom(ctx), in.Kind, after.At, after.ID, in.Limit+1)
-	return list(rows, err, in.page, func(r staff.AuditRow) any { return auditKey{&r.At, r.ID} })
+	return listedWith(s.deps.Staff.Audit(ctx, CallerFrom(ctx), in.Kind, in.Cursor, in.Limit))
 }
