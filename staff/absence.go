@@ -60,6 +60,7 @@ func (s *Service) CreateAbsence(ctx context.Context, by Access, a Absence) (Abse
 	if !mayPlan(by, a.AgentID) {
 		return Absence{}, errForbidden()
 	}
+	a.From, a.To = a.From.UTC().Truncate(time.Microsecond), a.To.UTC().Truncate(time.Microsecond) // what the row can hold
 	if !a.To.After(a.From) {
 		return Absence{}, errs.Field("to", "must be later than from")
 	}
@@ -70,7 +71,7 @@ func (s *Service) CreateAbsence(ctx context.Context, by Access, a Absence) (Abse
 		if err := mustExist(ctx, tx, sqlAgentsCount, "agent_id", []ids.ID{a.AgentID}); err != nil {
 			return nil, err
 		}
-		rows, err := tx.Query(ctx, sqlAbsenceInsert, a.AgentID, a.From.UTC(), a.To.UTC(), a.Reason)
+		rows, err := tx.Query(ctx, sqlAbsenceInsert, a.AgentID, a.From, a.To, a.Reason)
 		if err != nil {
 			return nil, fmt.Errorf("insert absence: %w", err)
 		}
