@@ -34,6 +34,7 @@ const (
 type host struct {
 	admin url.URL // of the maintenance database
 	super bool
+	plain bool   // the role "parley" may connect without a password
 	key   string // of the schema: part of every name
 
 	mu   sync.Mutex
@@ -80,6 +81,7 @@ func (h *host) prepare(ctx context.Context) error {
 		if err := ensureRole(ctx, h.ctl); err != nil {
 			return err
 		}
+		h.plain = h.connects(ctx)
 	}
 	return h.ensureTemplate(ctx)
 }
@@ -97,10 +99,26 @@ func ensureRole(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// url addresses a database as the role that tests work as.
+// connects tells whether the plain role may come in as itself, as on the servers that we start.
+func (h *host) connects(ctx context.Context) bool {
+	u := h.admin
+	u.User = url.User(role)
+	conn, err := pgx.Connect(ctx, u.String())
+	if err != nil {
+		return false
+	}
+	_ = conn.Close(ctx)
+	return true
+}
+
+// url addresses a database as the role that tests work as. Where that role cannot come in by itself, the session of
+// the superuser takes it on.
 func (h *host) url(database string) string {
 	u := h.as(database)
-	if h.super {
+	switch {
+	case h.plain:
+		u.User = url.User(role)
+	case h.super:
 		q := u.Query()
 		q.Set("role", role)
 		u.RawQuery = q.Encode()
@@ -152,9 +170,9 @@ func (h *host) give(no int32) {
 // fill brings a clone into the template's state: by emptying it, or by making it anew.
 func (h *host) fill(ctx context.Context, no int32) error {
 	name := h.clone(no)
-	var there bool
-	if err := h.ctl.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&there); err != nil {
-		return fmt.Errorf("look for clone %s: %w", name, err)
+	there, err := h.exists(ctx, name)
+	if err != nil {
+		return err
 	}
 	if there {
 		if h.super && h.reset(ctx, name) == nil {

@@ -3,6 +3,7 @@ package dbtest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,28 +14,35 @@ import (
 
 func randomName() string { return strings.ToLower(rand.Text()[:10]) }
 
-// ensureTemplate makes the template if this server has none of our schema, and keeps a shared lock on it, so that no
-// process with another schema sweeps it away.
+// ensureTemplate makes the template if this server has none of our schema. It keeps a shared lock on it, so that no
+// process with another schema sweeps it away; building has a lock of its own.
 func (h *host) ensureTemplate(ctx context.Context) error {
 	name := h.template()
-	if _, err := h.ctl.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended($1, 0))`, name); err != nil {
+	if _, err := h.ctl.Exec(ctx, `SELECT pg_advisory_lock_shared(hashtextextended($1, 0))`, name); err != nil {
+		return fmt.Errorf("lock template: %w", err)
+	}
+	if there, err := h.exists(ctx, name); err != nil || there {
+		return err
+	}
+	if _, err := h.ctl.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended($1, 0))`, name+"_new"); err != nil {
 		return fmt.Errorf("lock template: %w", err)
 	}
 	err := h.buildTemplate(ctx, name)
-	if err == nil {
-		_, err = h.ctl.Exec(ctx, `SELECT pg_advisory_lock_shared(hashtextextended($1, 0))`, name)
+	_, err2 := h.ctl.Exec(ctx, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, name+"_new")
+	return errors.Join(err, err2)
+}
+
+func (h *host) exists(ctx context.Context, database string) (there bool, err error) {
+	if err := h.ctl.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, database).Scan(&there); err != nil {
+		return false, fmt.Errorf("look for database %s: %w", database, err)
 	}
-	if _, err2 := h.ctl.Exec(ctx, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, name); err == nil {
-		err = err2
-	}
-	return err
+	return there, nil
 }
 
 // buildTemplate works under another name and renames at the end, so a half-made template is never cloned.
 func (h *host) buildTemplate(ctx context.Context, name string) error {
-	var there bool
-	if err := h.ctl.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&there); err != nil || there {
-		return err
+	if there, err := h.exists(ctx, name); err != nil || there {
+		return err // another process was first
 	}
 	if err := h.sweep(ctx); err != nil {
 		return err
@@ -92,8 +100,7 @@ WHERE datname ~ $1 AND position($2 IN datname) = 0`,
 	}
 	for _, name := range names {
 		var free bool
-		lock := strings.TrimSuffix(name, "_new")
-		if err := h.ctl.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, lock).Scan(&free); err != nil {
+		if err := h.ctl.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, name).Scan(&free); err != nil {
 			return err
 		}
 		if !free {
@@ -102,7 +109,7 @@ WHERE datname ~ $1 AND position($2 IN datname) = 0`,
 		if err := h.drop(ctx, name); err != nil {
 			return err
 		}
-		if _, err := h.ctl.Exec(ctx, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, lock); err != nil {
+		if _, err := h.ctl.Exec(ctx, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, name); err != nil {
 			return err
 		}
 	}

@@ -8,8 +8,7 @@ import (
 
 func TestAttachFindsTheServerOfARunningHub(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
-	o := options(t, dir)
+	o := options(t, madeDir(t))
 	if url, err := postgres.Attach(t.Context(), o.DataDir, o.Log); url != "" || err != nil {
 		t.Fatalf("no hub was ever there: %q, %v", url, err)
 	}

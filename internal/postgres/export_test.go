@@ -17,7 +17,7 @@ func (s *Server) PlaceOf() (pgdata, socketDir string) { return s.place.pgdata, s
 
 // UpgradeWith upgrades with the given programs, which may be of the same version.
 func UpgradeWith(ctx context.Context, o ServerOptions, from, to cluster.Binaries) error {
-	s, err := newServer(o)
+	s, err := newServer(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -52,3 +52,11 @@ var (
 	TrimLog   = trimLog
 	LogTail   = logTail
 )
+
+// Statements are the SQL constants by name.
+func Statements() map[string]string {
+	return map[string]string{
+		"serverFacts": serverFacts, "leaseFree": leaseFreeSQL, "leaseTake": leaseTakeSQL, "leaseRenew": leaseRenewSQL,
+		"leaseGive": leaseGiveSQL, "leaseCheck": leaseCheckSQL, "partitionEnd": partitionEndSQL, "oldEvents": oldEventsSQL,
+	}
+}

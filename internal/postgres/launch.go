@@ -156,6 +156,8 @@ func (p *process) wait(c *exec.Cmd) {
 	close(p.exited)
 }
 
+var errNotReady = errors.New("it says that it is not ready")
+
 // ready waits until the server answers. Recovery of a big database may take minutes, so the limit is the caller's ctx
 // and the life of the process.
 func (s *Server) ready(ctx context.Context, p *process) error {
@@ -164,7 +166,10 @@ func (s *Server) ready(ctx context.Context, p *process) error {
 	report := time.NewTicker(10 * time.Second)
 	defer report.Stop()
 	for {
-		err := ping(ctx, s.adminURL())
+		err := errNotReady
+		if cluster.Ready(s.place.pgdata) {
+			err = ping(ctx, s.adminURL())
+		}
 		if err == nil {
 			return nil
 		}

@@ -21,6 +21,21 @@ const (
 	partitionLock int64 = 0x70617274
 )
 
+// A partition's upper bound is read from its definition.
+const (
+	partitionEndSQL = `
+SELECT max(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([^'']+)''\)')::timestamptz)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = $1::text::regclass`
+	oldEventsSQL = `
+SELECT c.relname
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'event'::regclass
+  AND substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([^'']+)''\)')::timestamptz
+      <= least(now(), $1::timestamptz) - make_interval(days => $2)
+ORDER BY c.relname`
+)
+
 // partitioned describes one table that is split by time.
 type partitioned struct {
 	table string
@@ -97,10 +112,7 @@ func (p partitioned) ensure(ctx context.Context, tx pgx.Tx, from, to time.Time, 
 // end is the upper bound of the newest partition, nil when there is none.
 func (p partitioned) end(ctx context.Context, tx pgx.Tx) (*time.Time, error) {
 	var end *time.Time
-	err := tx.QueryRow(ctx, `
-SELECT max(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([^'']+)''\)')::timestamptz)
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = $1::regclass`, p.table).Scan(&end)
+	err := tx.QueryRow(ctx, partitionEndSQL, p.table).Scan(&end)
 	if err != nil {
 		return nil, fmt.Errorf("read partitions of %s: %w", p.table, err)
 	}
@@ -126,13 +138,7 @@ ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
 // dropOldEvents drops the days that ended more than eventDaysKept ago, one transaction each. The database's clock has a
 // say too: a node whose clock is ahead must not throw away what others still follow.
 func dropOldEvents(ctx context.Context, pool *pgxpool.Pool, now time.Time) error {
-	rows, err := pool.Query(ctx, `
-SELECT c.relname
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'event'::regclass
-  AND substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([^'']+)''\)')::timestamptz
-      <= least(now(), $1::timestamptz) - make_interval(days => $2)
-ORDER BY c.relname`, now, eventDaysKept)
+	rows, err := pool.Query(ctx, oldEventsSQL, now, eventDaysKept)
 	if err != nil {
 		return fmt.Errorf("find old days of the spine: %w", err)
 	}

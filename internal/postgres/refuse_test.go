@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-hub/parley/internal/dbtest"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/postgres"
 	"github.com/parley-hub/parley/internal/postgres/cluster"
@@ -20,7 +21,7 @@ func write(t testing.TB, path, content string) {
 
 func TestForeignDirectoryIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := dbtest.DataDir(t)
 	diary := filepath.Join(dir, "pgdata", "diary.txt")
 	if err := os.Mkdir(filepath.Dir(diary), 0o755); err != nil {
 		t.Fatal(err)
@@ -53,7 +54,7 @@ func TestOtherMajorIsRefused(t *testing.T) {
 
 func TestMissingPrograms(t *testing.T) {
 	t.Parallel()
-	o := options(t, dataDir(t))
+	o := options(t, dbtest.DataDir(t))
 	o.BinDir = t.TempDir()
 	wantWords(t, refused(t, o), o.BinDir, "holds no PostgreSQL server programs")
 }
@@ -68,7 +69,7 @@ func TestReasonOfAFailedStartIsTold(t *testing.T) {
 
 func TestRememberedPlaceThatIsGone(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := dbtest.DataDir(t)
 	write(t, filepath.Join(dir, "pgdata.path"), filepath.Join(dir, "moved away")+"\n")
 	wantWords(t, refused(t, options(t, dir)), "is not there", "bring it back")
 	if _, err := os.Stat(filepath.Join(dir, "pgdata")); !os.IsNotExist(err) {
@@ -81,7 +82,7 @@ func TestRootBelowAClosedParent(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root has to give the server to another user")
 	}
-	closed := dataDir(t)
+	closed := dbtest.DataDir(t)
 	if err := os.Chmod(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}

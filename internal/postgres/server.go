@@ -24,6 +24,8 @@ const (
 	// could leave backends behind that still write.
 	fastStop = 20 * time.Second
 	quitStop = 10 * time.Second
+
+	hubLockPatience = time.Second
 )
 
 // ServerOptions say where the private server's data is.
@@ -57,7 +59,7 @@ type Server struct {
 // that another major version wrote, and one that holds something else. The returned server's database has no schema
 // yet: Migrate makes it.
 func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
-	s, err := newServer(o)
+	s, err := newServer(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
 }
 
 // newServer takes the hub's lock and finds the cluster's place; nothing runs yet.
-func newServer(o ServerOptions) (*Server, error) {
+func newServer(ctx context.Context, o ServerOptions) (*Server, error) {
 	dir, err := filepath.Abs(o.DataDir)
 	if err != nil {
 		return nil, fmt.Errorf("find the data directory: %w", err)
@@ -78,7 +80,7 @@ func newServer(o ServerOptions) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{extra: o.Extra, log: o.Log.With("component", "postgres")}
-	if s.hubLock, err = cluster.TryLock(filepath.Join(dir, "parley.lock")); err != nil {
+	if s.hubLock, err = lockHub(ctx, filepath.Join(dir, "parley.lock")); err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
 	if s.hubLock == nil {
@@ -89,6 +91,17 @@ func newServer(o ServerOptions) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// lockHub returns nil when another hub keeps the lock. Commands that look for a running hub have it for an instant
+// (Attach), and a hub that is being restarted ends in a moment; neither is a reason to refuse.
+func lockHub(ctx context.Context, path string) (*cluster.Lock, error) {
+	for deadline := time.Now().Add(hubLockPatience); ; pause(ctx, pollEvery) {
+		lock, err := cluster.TryLock(path)
+		if lock != nil || err != nil || time.Now().After(deadline) || ctx.Err() != nil {
+			return lock, err
+		}
+	}
 }
 
 func (s *Server) start(ctx context.Context, binDir string) error {

@@ -19,32 +19,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/parley-hub/parley/internal/dbtest"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/postgres"
 	"github.com/parley-hub/parley/internal/postgres/cluster"
 	"github.com/parley-hub/parley/internal/testsignal"
 )
-
-// dataDir makes a directory that the server's user can reach; t.TempDir is closed to everybody else, which matters to
-// root.
-func dataDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "parley-hub-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if os.Geteuid() == 0 {
-		if err := os.Chmod(dir, 0o711); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 // quick settings: these clusters need not survive a power failure.
 func quick() []string { return []string{"fsync=off", "shared_buffers=16MB"} }
@@ -132,7 +112,7 @@ var madeOnce = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	made.Store(&dir)
-	if err := os.Chmod(dir, 0o711); err != nil { // as in dataDir
+	if err := os.Chmod(dir, 0o711); err != nil { // as in dbtest.DataDir
 		return "", err
 	}
 	ctx := context.Background()
@@ -156,7 +136,7 @@ func madeDir(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := dataDir(t)
+	dir := dbtest.DataDir(t)
 	if out, err := osexec.Command("cp", "-Rp", filepath.Join(from, "data", "pgdata"), dir).CombinedOutput(); err != nil {
 		t.Fatalf("copy the cluster: %v: %s", err, out)
 	}
@@ -233,7 +213,7 @@ func answers(t testing.TB, url string) {
 
 func TestFirstAndWarmStart(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(dataDir(t), "deeper", "data") // neither exists
+	dir := filepath.Join(dbtest.DataDir(t), "deeper", "data") // neither exists
 	s := start(t, dir)
 	if s.Adopted {
 		t.Error("a new server is called adopted")
@@ -266,7 +246,7 @@ func TestFirstAndWarmStart(t *testing.T) {
 
 func TestInterruptedFirstStartHeals(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := dbtest.DataDir(t)
 	half := filepath.Join(dir, "pgdata.new")
 	if err := os.MkdirAll(filepath.Join(half, "base"), 0o700); err != nil {
 		t.Fatal(err)
@@ -395,7 +375,7 @@ func TestSecondHubIsRefused(t *testing.T) {
 
 func TestLongPath(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(dataDir(t), strings.Repeat("long", 30))
+	dir := filepath.Join(dbtest.DataDir(t), strings.Repeat("long", 30))
 	if err := os.Rename(madeDir(t), dir); err != nil {
 		t.Fatal(err)
 	}

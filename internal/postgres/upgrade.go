@@ -35,7 +35,7 @@ func (p *place) control() string     { return filepath.Join(p.pgdata, "global", 
 // that of BinDir). It needs the programs of both versions, and pg_upgrade among the new ones. Files are linked, not
 // copied, so it takes seconds and no space; there is no way back but a backup.
 func UpgradeMajor(ctx context.Context, o ServerOptions) error {
-	s, err := newServer(o)
+	s, err := newServer(ctx, o)
 	if err != nil {
 		return err
 	}

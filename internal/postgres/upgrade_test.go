@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/parley-hub/parley/internal/dbtest"
 	"github.com/parley-hub/parley/internal/postgres"
 	"github.com/parley-hub/parley/internal/postgres/cluster"
 )
@@ -46,7 +47,7 @@ func TestUpgradeSaysWhatToInstall(t *testing.T) {
 
 func TestUpgradeOfNothing(t *testing.T) {
 	t.Parallel()
-	wantWords(t, postgres.UpgradeMajor(t.Context(), options(t, dataDir(t))), "no database")
+	wantWords(t, postgres.UpgradeMajor(t.Context(), options(t, dbtest.DataDir(t))), "no database")
 }
 
 // TestUpgrade runs pg_upgrade from the installed version to itself, which goes the same way as to another.
