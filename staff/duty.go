@@ -17,6 +17,7 @@ type DutyAgent struct {
 	Name        string
 	Status      Status
 	HeartbeatAt time.Time
+	Since       time.Time // of the status
 	Capacity    int
 	// Why says in a word what keeps him from getting anything: disabled, status, heartbeat, absent, hours, team_hours;
 	// "" = he is on duty.
@@ -28,7 +29,8 @@ func (d DutyAgent) OnDuty() bool { return d.Why == "" }
 
 // One statement, so that the answer is of one instant; the clock is the database's, since nodes compare with it.
 const sqlDuty = `
-SELECT a.id, a.name, coalesce(s.status, 'off') AS status, coalesce(s.heartbeat_at, to_timestamp(0)) AS heartbeat_at, a.capacity,
+SELECT a.id, a.name, coalesce(s.status, 'off') AS status, coalesce(s.heartbeat_at, to_timestamp(0)) AS heartbeat_at,
+	coalesce(s.since, to_timestamp(0)) AS since, a.capacity,
 	a.disabled_at IS NOT NULL AS disabled,
 	coalesce(s.heartbeat_at, to_timestamp(0)) < now() - interval '60 seconds' AS old,
 	EXISTS (SELECT FROM absence x WHERE x.agent_id = a.id AND x.from_at <= now() AND x.to_at > now()) AS absent,
@@ -44,6 +46,7 @@ type dutyRow struct {
 	Name        string
 	Status      Status
 	HeartbeatAt time.Time
+	Since       time.Time
 	Capacity    int
 	Disabled    bool
 	Old         bool
@@ -104,6 +107,14 @@ func AgentsOnDuty(ctx context.Context, db postgres.DB, agents []ids.ID) ([]DutyA
 	return out, nil
 }
 
+// DutyOf tells for agents by id whether they are on duty, and why not.
+func DutyOf(ctx context.Context, db postgres.DB, agents []ids.ID) ([]DutyAgent, error) {
+	if len(agents) == 0 {
+		return nil, nil
+	}
+	return duty(ctx, db, agents, 0)
+}
+
 // TeamOpen reports whether a team's own hours are open now; a team without hours always is, one that does not exist
 // never.
 func TeamOpen(ctx context.Context, db postgres.DB, team ids.ID) (bool, error) {
@@ -142,7 +153,7 @@ func duty(ctx context.Context, db postgres.DB, agents []ids.ID, team ids.ID) ([]
 	}
 	out := make([]DutyAgent, 0, len(rs))
 	for _, r := range rs {
-		d := DutyAgent{ID: r.ID, Name: r.Name, Status: r.Status, HeartbeatAt: r.HeartbeatAt, Capacity: r.Capacity}
+		d := DutyAgent{ID: r.ID, Name: r.Name, Status: r.Status, HeartbeatAt: r.HeartbeatAt, Since: r.Since, Capacity: r.Capacity}
 		h, has := hours[r.HoursID]
 		switch {
 		case r.Disabled:
