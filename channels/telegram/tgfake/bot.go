@@ -255,3 +255,12 @@ func (b *Bot) EndPolls() {
 	b.ended++
 	b.wake()
 }
+
+// Skip makes the bot number its next updates and messages as one that has been in use before: a hub remembers the numbers
+// that it has seen, so a server that starts anew beside an older hub must not give them out again.
+func (b *Bot) Skip(n int) {
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	b.lastID += int64(n)
+	b.lastMsg += n
+}
