@@ -28,8 +28,8 @@ func TestStatements(t *testing.T) {
 		"lockConversation": lockConversationSQL, "updateConversation": updateConversationSQL, "updateNames": updateNamesSQL,
 		"openRival": openRivalSQL, "addLines": addLinesSQL, "wakeSnoozed": wakeSnoozedSQL, "nextSnoozed": nextSnoozedSQL,
 		"readUpTo": readUpToSQL, "readNearest": readNearestSQL, "moveMarker": moveMarkerSQL, "readable": readableSQL,
-		"listTags": listTagsSQL, "keepTags": keepTagsSQL, "claimNote": claimNoteSQL, "heldNote": heldNoteSQL,
-		"placeNote": placeNoteSQL, "addNote": addNoteSQL, "fileNote": fileNoteSQL, "noteConversation": noteConversationSQL,
+		"listTags": listTagsSQL, "keepTags": keepTagsSQL, "countSnapshot": countSnapshotSQL,
+		"countTrouble": countTroubleSQL, "countRows": countRowsSQL, "countAllMarks": countAllMarksSQL, "countMarks": countMarksSQL,
 	})
 }
 
@@ -151,7 +151,7 @@ func TestWhatIsNotVisibleIsNotFound(t *testing.T) {
 		{"raw", func(a staff.Access, id ids.ID, m uuid.UUID) error { _, err := z.Raw(z.ctx, a, id, m); return err }},
 		{"read", func(a staff.Access, id ids.ID, m uuid.UUID) error { return z.MarkRead(z.ctx, a, id, m) }},
 		{"note", func(a staff.Access, id ids.ID, _ uuid.UUID) error {
-			_, err := z.AddNote(z.ctx, a, id, NoteInput{ID: uuid.Must(uuid.NewV7()), Text: "hm"})
+			_, err := z.Post(z.ctx, a, id, Draft{ID: uuid.Must(uuid.NewV7()), Text: "hm", Note: true})
 			return err
 		}},
 		{"patch", func(a staff.Access, id ids.ID, _ uuid.UUID) error {
@@ -230,6 +230,6 @@ func TestAuditorsReadOnly(t *testing.T) {
 	o.get(a, id)
 	_, err := o.UpdateConversation(o.ctx, a, id, ConversationPatch{Assignee: ids.Patch{Set: true, ID: a.AgentID}})
 	wantCode(t, err, errs.Forbidden, "take")
-	_, err = o.AddNote(o.ctx, a, id, NoteInput{ID: uuid.Must(uuid.NewV7()), Text: "x"})
+	_, err = o.Post(o.ctx, a, id, Draft{ID: uuid.Must(uuid.NewV7()), Text: "x", Note: true})
 	wantCode(t, err, errs.Forbidden, "note")
 }

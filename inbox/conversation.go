@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/internal/events"
+	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/internal/postgres"
 )
 
@@ -26,11 +27,15 @@ func NewDesk(pool *pgxpool.Pool, b bus.Bus, log *slog.Logger) *Desk {
 	return &Desk{pool: pool, bus: b, log: log.With("component", "desk")}
 }
 
-// change runs fn in one transaction, appends the events it returns in the same one, and wakes the tailers after commit.
+// change runs fn in one transaction, marks the request's idempotency key there, appends the events that fn returns in the
+// same one, and wakes the tailers after commit.
 func (d *Desk) change(ctx context.Context, fn func(tx pgx.Tx) ([]events.Event, error)) error {
 	wake := false
 	err := postgres.InTx(ctx, d.pool, func(tx pgx.Tx) error {
 		evs, err := fn(tx)
+		if err == nil {
+			err = idem.Done(ctx, tx)
+		}
 		if wake = err == nil && len(evs) > 0; !wake {
 			return err
 		}

@@ -19,7 +19,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/inbox"
+	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/staff"
 	"github.com/parley-hub/parley/web/ui"
@@ -53,13 +55,18 @@ type Deps struct {
 	Desk     *inbox.Desk
 	Channels *inbox.Channels
 	Ingester *inbox.Ingester
-	Hooks    Hooks
-	Live     Live
-	Log      *slog.Logger
+	// Sidebar keeps the counts; nil = they are not running.
+	Sidebar *inbox.Sidebar
+	CRM     *crm.Service
+	Hooks   Hooks
+	Live    Live
+	Log     *slog.Logger
 	// Metrics is what /metrics shows; the edge registers its own there. nil = none.
 	Metrics *prometheus.Registry
 	// SpineLag is how far the tailer is behind; nil = not known.
 	SpineLag func() time.Duration
+	// SpineHolder names the transaction that holds the tailer up; nil = not known.
+	SpineHolder func(ctx context.Context) (events.Holder, bool, error)
 	// SampleData reports whether the installation holds sample data; nil = no.
 	SampleData func(ctx context.Context) (bool, error)
 	// UI replaces the embedded front end; for tests.
