@@ -277,4 +277,3 @@ func TestClosedConversationRefusesAnswersButTakesNotes(t *testing.T) {
 		t.Error("a note never leaves the house")
 	}
 }
-

@@ -77,3 +77,12 @@ type quarantineIn struct {
 func (s *Server) quarantineRetry(ctx context.Context, in *quarantineIn) (*nothing, error) {
 	return done(s.deps.Ingester.Retry(ctx, int64(in.ID), int64(in.Quarantine)))
 }
+
+type dryRunIn struct {
+	Channel ids.ID `query:"channel" required:"true"`
+	Contact ids.ID `query:"contact" doc:"none = a stranger"`
+}
+
+func (s *Server) routingDryRun(ctx context.Context, in *dryRunIn) (*one[inbox.DryRun], error) {
+	return answer(s.deps.Router.WhoWouldGet(ctx, in.Channel, in.Contact))
+}

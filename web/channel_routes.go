@@ -1,6 +1,11 @@
 package web
 
-import "github.com/parley-hub/parley/staff"
+import (
+	"time"
+
+	"github.com/parley-hub/parley/inbox"
+	"github.com/parley-hub/parley/staff"
+)
 
 // channelRoutes is the part of the table that belongs to channels and to what is sent through them.
 func (s *Server) channelRoutes() []route {
@@ -22,5 +27,10 @@ func (s *Server) channelRoutes() []route {
 		post("/api/conversations/{id}/messages/{message}/resolve", may(staff.Reply), op(s.messageResolve)),
 		put("/api/conversations/{id}/messages/{message}/reaction", may(staff.Reply), op(s.messageReact)),
 		get("/api/outbox", signedIn, op(s.outboxList)),
+		get("/api/routing/dry-run", signedIn, op(s.routingDryRun)),
+
+		post("/api/uploads", may(staff.Reply), raw(s.upload), body(inbox.MaxUpload+uploadOverhead), within(5*time.Minute)),
+		get("/api/attachments/{id}", signedIn, raw(s.attachment), within(10*time.Minute)),
+		get("/api/attachments/{id}/preview", signedIn, raw(s.attachment)),
 	}
 }

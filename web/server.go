@@ -55,6 +55,8 @@ type Deps struct {
 	Desk     *inbox.Desk
 	Channels *inbox.Channels
 	Ingester *inbox.Ingester
+	Router   *inbox.Router
+	Files    *inbox.Files
 	// Sidebar keeps the counts; nil = they are not running.
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service
