@@ -47,22 +47,25 @@ type hub struct {
 }
 
 // startHub makes and starts everything. After an error nothing of it runs any more.
-func startHub(ctx context.Context, c call) (h *hub, err error) {
-	h = &hub{services: newServices(c.log)}
-	defer func() {
-		if err != nil {
-			h.services.stop()
-		}
-	}()
+func startHub(ctx context.Context, c call) (*hub, error) {
+	h := &hub{services: newServices(c.log)}
+	if err := h.start(ctx, c); err != nil {
+		h.services.stop()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *hub) start(ctx context.Context, c call) error {
 	// The node's name is the first thing in the data directory, since making it makes the directory.
 	node, err := postgres.NodeID(c.cfg.DataDir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// The port, before anything slow: a taken one is the most common mistake.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("PARLEY_LISTEN: %w", err)
+		return fmt.Errorf("PARLEY_LISTEN: %w", err)
 	}
 	h.services.closer(ctx, "listener", func(context.Context) error {
 		_ = listener.Close() // the web server has closed it already
@@ -71,12 +74,9 @@ func startHub(ctx context.Context, c call) (h *hub, err error) {
 	h.url = c.cfg.PublicURL(listener.Addr().String())
 
 	if err := h.foundation(ctx, c, node); err != nil {
-		return nil, err
+		return err
 	}
-	if err := h.rooms(ctx, c, listener); err != nil {
-		return nil, err
-	}
-	return h, nil
+	return h.rooms(ctx, c, listener)
 }
 
 // foundation is what knows no noun of the business: key, database, bus, files, spine.
