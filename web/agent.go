@@ -8,15 +8,15 @@ import (
 	"github.com/parley-hub/parley/staff"
 )
 
-// bigPage is the page of short lists that a screen wants whole: people, teams, hours.
-type bigPage struct {
+// BigPage is the page of short lists that a screen wants whole: people, teams, hours.
+type BigPage struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"500"`
 	Cursor string `query:"cursor" maxLength:"1000"`
 }
 
 // byID makes the answer of a list in order of id.
-func byID[T any](p bigPage, id func(T) ids.ID, read func(after ids.ID, limit int) ([]T, error)) (*listed[T], error) {
-	pg := page(p)
+func byID[T any](p BigPage, id func(T) ids.ID, read func(after ids.ID, limit int) ([]T, error)) (*listed[T], error) {
+	pg := Page(p)
 	var after ids.ID
 	if err := pg.after(&after); err != nil {
 		return nil, err
@@ -25,8 +25,8 @@ func byID[T any](p bigPage, id func(T) ids.ID, read func(after ids.ID, limit int
 	return list(rows, err, pg, func(v T) any { return id(v) })
 }
 
-func (s *Server) agentList(ctx context.Context, in *struct{ bigPage }) (*listed[staff.Agent], error) {
-	return byID(in.bigPage, func(a staff.Agent) ids.ID { return a.ID }, func(after ids.ID, n int) ([]staff.Agent, error) {
+func (s *Server) agentList(ctx context.Context, in *struct{ BigPage }) (*listed[staff.Agent], error) {
+	return byID(in.BigPage, func(a staff.Agent) ids.ID { return a.ID }, func(after ids.ID, n int) ([]staff.Agent, error) {
 		return s.deps.Staff.Agents(ctx, after, n)
 	})
 }
@@ -44,8 +44,8 @@ func (s *Server) agentUpdate(ctx context.Context, in *agentUpdateIn) (*one[staff
 	return answer(s.deps.Staff.UpdateAgent(ctx, CallerFrom(ctx), in.ID, in.Body))
 }
 
-func (s *Server) teamList(ctx context.Context, in *struct{ bigPage }) (*listed[staff.Team], error) {
-	return byID(in.bigPage, func(t staff.Team) ids.ID { return t.ID }, func(after ids.ID, n int) ([]staff.Team, error) {
+func (s *Server) teamList(ctx context.Context, in *struct{ BigPage }) (*listed[staff.Team], error) {
+	return byID(in.BigPage, func(t staff.Team) ids.ID { return t.ID }, func(after ids.ID, n int) ([]staff.Team, error) {
 		return s.deps.Staff.Teams(ctx, after, n)
 	})
 }
@@ -69,8 +69,8 @@ func (s *Server) teamDelete(ctx context.Context, in *idIn) (*nothing, error) {
 	return done(s.deps.Staff.DeleteTeam(ctx, CallerFrom(ctx), in.ID))
 }
 
-func (s *Server) hoursList(ctx context.Context, in *struct{ bigPage }) (*listed[staff.Hours], error) {
-	return byID(in.bigPage, func(h staff.Hours) ids.ID { return h.ID }, func(after ids.ID, n int) ([]staff.Hours, error) {
+func (s *Server) hoursList(ctx context.Context, in *struct{ BigPage }) (*listed[staff.Hours], error) {
+	return byID(in.BigPage, func(h staff.Hours) ids.ID { return h.ID }, func(after ids.ID, n int) ([]staff.Hours, error) {
 		return s.deps.Staff.Hours(ctx, after, n)
 	})
 }
@@ -95,12 +95,12 @@ func (s *Server) hoursDelete(ctx context.Context, in *idIn) (*nothing, error) {
 }
 
 type absenceListIn struct {
-	bigPage
+	BigPage
 	Agent ids.ID `query:"agent"`
 }
 
 func (s *Server) absenceList(ctx context.Context, in *absenceListIn) (*listed[staff.Absence], error) {
-	return byID(in.bigPage, func(a staff.Absence) ids.ID { return a.ID }, func(after ids.ID, n int) ([]staff.Absence, error) {
+	return byID(in.BigPage, func(a staff.Absence) ids.ID { return a.ID }, func(after ids.ID, n int) ([]staff.Absence, error) {
 		return s.deps.Staff.Absences(ctx, CallerFrom(ctx), in.Agent, after, n)
 	})
 }
@@ -135,7 +135,7 @@ func (s *Server) settingsUpdate(ctx context.Context, in *settingsIn) (*one[staff
 }
 
 type auditIn struct {
-	page
+	Page
 	Kind string `query:"kind" maxLength:"100"`
 }
 

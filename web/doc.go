@@ -31,11 +31,11 @@
 //		return answer(lead, err)
 //	}
 //
-// Lists take an embedded page and answer with listed: ask the room for in.Limit+1 rows, and cut makes the next cursor
+// Lists take an embedded Page and answer with listed: ask the room for in.Limit+1 rows, and cut makes the next cursor
 // from the last row that is given out:
 //
 //	type leadListIn struct {
-//		page
+//		Page
 //		Contact ids.ID `query:"contact"`
 //	}
 //
@@ -45,7 +45,7 @@
 //			return nil, err
 //		}
 //		rows, err := s.deps.CRM.Leads(ctx, CallerFrom(ctx), in.Contact, after.At, after.ID, in.Limit+1)
-//		return list(rows, err, in.page, func(l crm.Lead) any { return leadKey{l.UpdatedAt, l.ID} })
+//		return list(rows, err, in.Page, func(l crm.Lead) any { return leadKey{l.UpdatedAt, l.ID} })
 //	}
 //
 // A room that makes cursors itself returns them: listedWith(items, next, err).

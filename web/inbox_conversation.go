@@ -12,7 +12,7 @@ import (
 )
 
 type conversationListIn struct {
-	page
+	Page
 	View     string `query:"view" maxLength:"40" doc:"mine, unassigned, all, waiting, snoozed, closed, or team: with an id"`
 	Team     ids.ID `query:"team"`
 	Assignee string `query:"assignee" maxLength:"20" doc:"an agent's id, me or none"`

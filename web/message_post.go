@@ -89,7 +89,7 @@ func (s *Server) messageReact(ctx context.Context, in *messageReactIn) (*one[inb
 }
 
 type outboxIn struct {
-	page
+	Page
 	State string `query:"state" enum:"queued,failed,uncertain" default:"failed"`
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/parley-hub/parley/internal/errs"
 )
 
-// page is the input of every list; embed it.
-type page struct {
+// Page is the input of every list; embed it. It is exported because huma passes over what is not.
+type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" maxLength:"1000"`
 }
@@ -24,7 +24,7 @@ type List[T any] struct {
 type listed[T any] struct{ Body List[T] }
 
 // after decodes the cursor into key, a struct of the keyset's columns; key stays zero on the first page.
-func (p page) after(key any) error {
+func (p Page) after(key any) error {
 	if p.Cursor == "" {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (p page) after(key any) error {
 
 // list makes the answer of limit+1 rows: what is over tells that there is more, and the last row given out becomes the
 // cursor.
-func list[T any](rows []T, err error, p page, key func(T) any) (*listed[T], error) {
+func list[T any](rows []T, err error, p Page, key func(T) any) (*listed[T], error) {
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func listedWith[T any](rows []T, next string, err error) (*listed[T], error) {
 // whole makes the answer of a list that is always given out whole.
 func whole[T any](rows []T, err error) (*listed[T], error) { return listedWith(rows, "", err) }
 
-// cursorOf makes the cursor that page.after reads.
+// cursorOf makes the cursor that Page.after reads.
 func cursorOf(key int64) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(key, 10)))
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -86,6 +87,7 @@ func line(method, path string, n need, h handler, opts []option) route {
 // op is a handler whose input and output are types: huma decodes, validates and documents them.
 func op[I, O any](fn func(context.Context, *I) (*O, error)) handler {
 	return func(s *Server, api huma.API, o huma.Operation) {
+		mustSeeAll(reflect.TypeFor[I]())
 		huma.Register(api, o, func(ctx context.Context, in *I) (*O, error) {
 			out, err := fn(ctx, in)
 			if err != nil {
@@ -93,6 +95,15 @@ func op[I, O any](fn func(context.Context, *I) (*O, error)) handler {
 			}
 			return out, nil
 		})
+	}
+}
+
+// mustSeeAll refuses an input whose embedded struct huma would pass over in silence, because its type is not exported.
+func mustSeeAll(t reflect.Type) {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Anonymous && !f.IsExported() {
+			panic("web: " + t.String() + " embeds " + f.Name + ", which has to be exported for its parameters to be read")
+		}
 	}
 }
 

@@ -175,8 +175,8 @@ type tokenIn struct {
 	}
 }
 
-func (s *Server) tokenList(ctx context.Context, in *struct{ bigPage }) (*listed[staff.Token], error) {
-	return byID(in.bigPage, func(t staff.Token) ids.ID { return t.ID }, func(after ids.ID, n int) ([]staff.Token, error) {
+func (s *Server) tokenList(ctx context.Context, in *struct{ BigPage }) (*listed[staff.Token], error) {
+	return byID(in.BigPage, func(t staff.Token) ids.ID { return t.ID }, func(after ids.ID, n int) ([]staff.Token, error) {
 		return s.deps.Staff.Tokens(ctx, CallerFrom(ctx), after, n)
 	})
 }

@@ -69,8 +69,8 @@ func (s *Server) invitationAccept(ctx context.Context, in *acceptIn) (*signedInA
 	return s.open(ctx, token, by, err)
 }
 
-func (s *Server) invitationList(ctx context.Context, in *struct{ bigPage }) (*listed[staff.Invitation], error) {
-	return byID(in.bigPage, func(i staff.Invitation) ids.ID { return i.ID }, func(after ids.ID, n int) ([]staff.Invitation, error) {
+func (s *Server) invitationList(ctx context.Context, in *struct{ BigPage }) (*listed[staff.Invitation], error) {
+	return byID(in.BigPage, func(i staff.Invitation) ids.ID { return i.ID }, func(after ids.ID, n int) ([]staff.Invitation, error) {
 		return s.deps.Staff.Invitations(ctx, after, n)
 	})
 }
