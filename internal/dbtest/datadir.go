@@ -3,14 +3,16 @@ package dbtest
 import (
 	"os"
 	"testing"
+
+	"github.com/parley-hub/parley/internal/dbtest/testserver"
 )
 
-// DataDir makes a data directory for a hub with a private server, and removes it when the test ends. When tests run as
-// root the server runs as somebody else, who could not enter t.TempDir: then the hub would keep its database below
+// DataDir makes a data directory for a hub with a private server, in memory where there is room, and removes it when the
+// test ends. When tests run as root the server runs as somebody else, who could not enter t.TempDir: then the hub would keep its database below
 // /var/lib/parley, where it would outlive the test.
 func DataDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "parley-hub-")
+	dir, err := os.MkdirTemp(testserver.Memory(), "parley-hub-")
 	if err != nil {
 		t.Fatalf("dbtest: %v", err)
 	}

@@ -21,7 +21,7 @@ const (
 	// deafLimit is how long something may hold the server's lock without answering: backends of a killed postmaster
 	// need a moment to notice, a fast shutdown longer.
 	deafLimit   = 30 * time.Second
-	adoptedLook = 500 * time.Millisecond
+	adoptedLook = 200 * time.Millisecond
 	cannotYet   = "57P03" // cannot_connect_now: starting up, recovering, shutting down
 )
 

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parley-hub/parley/internal/dbtest"
+	"github.com/parley-hub/parley/internal/dbtest/testserver"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/postgres"
 	"github.com/parley-hub/parley/internal/postgres/cluster"
@@ -107,7 +108,7 @@ func scan[T any](t testing.TB, url, sql string) T {
 var made atomic.Pointer[string]
 
 var madeOnce = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "parley-made-") // removed by TestMain
+	dir, err := os.MkdirTemp(testserver.Memory(), "parley-made-") // removed by TestMain
 	if err != nil {
 		return "", err
 	}

@@ -38,10 +38,18 @@ func makeDir(user cluster.User) (string, error) {
 
 func parents() []string {
 	dirs := []string{os.TempDir(), "/tmp"}
-	if room(memory) >= enough {
-		dirs = append([]string{memory}, dirs...)
+	if m := Memory(); m != "" {
+		dirs = append([]string{m}, dirs...)
 	}
 	return dirs
+}
+
+// Memory is a folder in memory with room for databases, "" when the system has none.
+func Memory() string {
+	if room(memory) < enough {
+		return ""
+	}
+	return memory
 }
 
 func room(dir string) uint64 {

@@ -30,9 +30,10 @@ const (
 )
 
 // keeper starts the server, waits for its end condition, stops the server and removes the folder.
-// $1 = folder, $2 = minutes without use ("" = until standard input ends), the rest is the server's command line.
+// $1 = folder, $2 = minutes without use ("" = until standard input ends), $3 = seconds between looks, the rest is the
+// server's command line.
 const keeper = `
-dir=$1; idle=$2; shift 2
+dir=$1; idle=$2; look=$3; shift 3
 "$@" </dev/null >>"$dir/log" 2>&1 &
 server=$!
 finish() {
@@ -49,7 +50,7 @@ if [ -z "$idle" ]; then
     finish
 fi
 while :; do
-    sleep 10 & wait $!
+    sleep "$look" & wait $!
     [ -d "$dir" ] || finish
     if [ -z "$(find "$dir/used" -mmin "-$idle" 2>/dev/null)" ]; then
         # Whoever touches the file from now on finds it gone and starts another server; look once more, for somebody
@@ -60,8 +61,11 @@ while :; do
     fi
 done`
 
-// idleMinutes is after how long without a test a shared server goes: longer than go test lets a test binary run.
-const idleMinutes = 15
+// idle is when a shared server goes.
+type idle struct{ minutes, lookSeconds int }
+
+// defaultIdle is longer than go test lets a test binary run.
+func defaultIdle() *idle { return &idle{minutes: 15, lookSeconds: 10} }
 
 // Server is a running throw-away server.
 type Server struct {
@@ -72,14 +76,14 @@ type Server struct {
 }
 
 // Private starts a server that lives as long as this process, or until Stop.
-func Private(ctx context.Context, binDir string) (*Server, error) { return start(ctx, binDir, "") }
+func Private(ctx context.Context, binDir string) (*Server, error) { return start(ctx, binDir, nil) }
 
 // Detached starts a server that stays until Stop, or until no test used it for 15 minutes.
 func Detached(ctx context.Context, binDir string) (*Server, error) {
-	return start(ctx, binDir, strconv.Itoa(idleMinutes))
+	return start(ctx, binDir, defaultIdle())
 }
 
-func start(ctx context.Context, binDir, idle string) (*Server, error) {
+func start(ctx context.Context, binDir string, until *idle) (*Server, error) {
 	bin, err := cluster.Find(ctx, binDir, "", 0)
 	if err != nil {
 		return nil, err
@@ -93,7 +97,7 @@ func start(ctx context.Context, binDir, idle string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Dir: dir, URL: cluster.URL(cluster.Superuser, "postgres", dir)}
-	if err := s.run(ctx, bin, user, idle); err != nil {
+	if err := s.run(ctx, bin, user, until); err != nil {
 		_ = s.Stop(context.WithoutCancel(ctx))
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("start a test server: %w", err)
@@ -101,7 +105,7 @@ func start(ctx context.Context, binDir, idle string) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) run(ctx context.Context, bin cluster.Binaries, user cluster.User, idle string) error {
+func (s *Server) run(ctx context.Context, bin cluster.Binaries, user cluster.User, until *idle) error {
 	data := filepath.Join(s.Dir, dataFolder)
 	if err := cluster.Init(ctx, bin, user, data, "--no-sync"); err != nil {
 		return err
@@ -112,13 +116,17 @@ func (s *Server) run(ctx context.Context, bin cluster.Binaries, user cluster.Use
 	if err := user.Own(s.Dir); err != nil {
 		return err
 	}
-	args := []string{"-c", keeper, "keeper", s.Dir, idle, bin.Program("postgres"), "-D", data, "-k", s.Dir}
+	minutes, look := "", ""
+	if until != nil {
+		minutes, look = strconv.Itoa(until.minutes), strconv.Itoa(until.lookSeconds)
+	}
+	args := []string{"-c", keeper, "keeper", s.Dir, minutes, look, bin.Program("postgres"), "-D", data, "-k", s.Dir}
 	for _, setting := range settings() {
 		args = append(args, "-c", setting)
 	}
 	c := user.Command(s.Dir, "/bin/sh", args...)
 	c.SysProcAttr.Setpgid, c.SysProcAttr.Setsid = false, true // not of our terminal
-	if idle == "" {
+	if until == nil {
 		pipe, err := c.StdinPipe()
 		if err != nil {
 			return err
@@ -131,7 +139,7 @@ func (s *Server) run(ctx context.Context, bin cluster.Binaries, user cluster.Use
 	if err := os.WriteFile(filepath.Join(s.Dir, keeperFile), []byte(strconv.Itoa(c.Process.Pid)), 0o600); err != nil {
 		return err
 	}
-	if idle == "" {
+	if until == nil {
 		s.done = make(chan struct{})
 		go s.reap(c) // ended by Stop, which waits for it
 	} else if err := c.Process.Release(); err != nil {

@@ -82,8 +82,7 @@ func (u User) MkdirPrivate(dir string) error {
 	if err != nil {
 		return err
 	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !fi.IsDir() || !ok || st.Uid != u.UID && st.Uid != uint32(os.Geteuid()) { //nolint:gosec // not negative
+	if !fi.IsDir() || !u.mayTake(fi, filepath.Dir(dir)) {
 		return errs.New(errs.Conflict, "%s belongs to somebody else", dir)
 	}
 	if u.switched {
@@ -92,6 +91,21 @@ func (u User) MkdirPrivate(dir string) error {
 		}
 	}
 	return os.Chmod(dir, 0o700) //nolint:gosec // a directory needs x
+}
+
+// mayTake tells whether a folder that was there is ours to use. Root takes over what another user's server has left, but
+// not in a folder where anybody may put something.
+func (u User) mayTake(fi os.FileInfo, parent string) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return false
+	}
+	me := uint32(os.Geteuid()) //nolint:gosec // not negative
+	if st.Uid == u.UID || st.Uid == me {
+		return true
+	}
+	up, err := os.Stat(parent)
+	return me == 0 && err == nil && up.Mode().Perm()&0o002 == 0
 }
 
 // Own gives a whole tree to the server's user; it does nothing when we are that user.
