@@ -47,6 +47,8 @@ type Inbound struct {
 	// Group is set when the chat has several people: the group is the contact, Sender a participant.
 	Group *Person
 
+	// Sender is the customer's side also when Direction is Out: it says whose conversation this is. Without identities
+	// the person is known by the chat alone.
 	Sender    Person
 	Direction Direction // In, or Out for what our side typed elsewhere (phone, business account)
 	At        time.Time // the provider's time

@@ -166,7 +166,8 @@ func decodeMessage(raw json.RawMessage) *models.Message {
 // unreadable is an update of which nothing could be read.
 func unreadable() channels.Inbound {
 	return channels.Inbound{
-		Kind: channels.Message, Content: "unknown", Text: "Something arrived from Telegram that could not be read.",
+		// Nobody is known to have written, so it makes no lead.
+		Kind: channels.Message, Content: "unknown", Automatic: true, Text: "Something arrived from Telegram that could not be read.",
 		Data: data(params{"type": "unreadable"}),
 	}
 }
@@ -208,6 +209,7 @@ func otherUpdate(u models.Update, fields map[string]json.RawMessage) []channels.
 			e.Sender = chatPerson(about.Chat)
 		}
 	}
+	e.Automatic = len(e.Sender.Identities) == 0
 	e.At = unix(about.Date)
 	return []channels.Inbound{e}
 }
@@ -235,6 +237,9 @@ func unknownWords(name string) string {
 
 // newMessage is a message that somebody wrote, or a service message of a chat.
 func newMessage(m *models.Message, raw json.RawMessage, self int64) []channels.Inbound {
+	if m.Chat.ID == 0 || m.ID <= 0 {
+		return []channels.Inbound{unreadable()} // nothing to know it by
+	}
 	e, ok := envelope(m, self)
 	if !ok {
 		return nil
@@ -246,6 +251,9 @@ func newMessage(m *models.Message, raw json.RawMessage, self int64) []channels.I
 
 // edited is a new version of a message: text, caption, media, a moved live location, a changed poll.
 func edited(m *models.Message, raw json.RawMessage, self int64) []channels.Inbound {
+	if m.Chat.ID == 0 || m.ID <= 0 {
+		return []channels.Inbound{unreadable()}
+	}
 	e, ok := envelope(m, self)
 	if !ok {
 		return nil
@@ -323,6 +331,9 @@ func fill(e *channels.Inbound, m *models.Message, raw json.RawMessage) {
 	if b.fixed {
 		e.HTML = ""
 	}
+	if len(e.Media) == 0 && strings.TrimSpace(e.Text) == "" {
+		e.Text, e.HTML = unknownWords(e.Content), "" // a card without a title: there is something, but nothing to read
+	}
 	extra := b.data
 	if q := quote(m); len(q) > 0 {
 		if extra == nil {
@@ -339,6 +350,9 @@ func fill(e *channels.Inbound, m *models.Message, raw json.RawMessage) {
 			e.Sender.Identities = append(e.Sender.Identities, channels.Identity{Kind: "phone", Value: phone, Raw: clean(m.Contact.PhoneNumber, 64)})
 		}
 	}
+	if m.MigrateToChatID != 0 {
+		e.Chat = strconv.FormatInt(m.MigrateToChatID, 10) // answers go to the new number from now on
+	}
 	if b.group != nil && e.Group != nil {
 		for _, id := range b.group {
 			if !slices.Contains(e.Group.Identities, id) {
@@ -348,16 +362,44 @@ func fill(e *channels.Inbound, m *models.Message, raw json.RawMessage) {
 	}
 }
 
-// data marshals what a content carries; nil for nothing.
+// maxData is what the hub keeps of Data.
+const maxData = 2000
+
+// data marshals what a content carries; nil for nothing. What is too long is shortened: the whole stands in Raw.
 func data(p params) json.RawMessage {
 	if len(p) == 0 {
 		return nil
 	}
-	b, err := json.Marshal(p)
-	if err != nil {
-		return nil // a NaN among coordinates cannot come out of JSON
+	for _, limit := range []int{1024, 256, 64, 16} {
+		b, err := json.Marshal(shortened(p, limit))
+		if err != nil {
+			return nil // a NaN among coordinates cannot come out of JSON
+		}
+		if len(b) <= maxData {
+			return b
+		}
 	}
-	return b
+	return nil
+}
+
+func shortened(v any, limit int) any {
+	switch v := v.(type) {
+	case string:
+		return clean(v, limit)
+	case []string:
+		out := make([]string, 0, len(v))
+		for _, s := range v[:min(len(v), 30)] {
+			out = append(out, clean(s, limit))
+		}
+		return out
+	case params:
+		out := make(params, len(v))
+		for k, x := range v {
+			out[k] = shortened(x, limit)
+		}
+		return out
+	}
+	return v
 }
 
 func unix(s int) time.Time {

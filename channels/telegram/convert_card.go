@@ -82,9 +82,6 @@ func contactContent(m *models.Message) (body, bool) {
 	if c.UserID != 0 {
 		d["telegram"] = strconv.FormatInt(c.UserID, 10)
 	}
-	if c.VCard != "" {
-		d["vcard"] = clean(c.VCard, 8192)
-	}
 	return words("contact", joined(", ", fullName(c.FirstName, c.LastName), clean(c.PhoneNumber, 64)), d)
 }
 

@@ -14,10 +14,10 @@ func fromEntities(text string, entities []models.MessageEntity) rich {
 		if len(r.spans) >= maxSpans {
 			break
 		}
-		if e.Offset < 0 || e.Length <= 0 || e.Offset > len(text) || e.Length > len(text) {
+		if e.Offset < 0 || e.Length <= 0 || e.Offset >= len(text) {
 			continue
 		}
-		s := span{start: e.Offset, end: e.Offset + e.Length}
+		s := span{start: e.Offset, end: e.Offset + min(e.Length, len(text))}
 		switch e.Type {
 		case models.MessageEntityTypeBold:
 			s.tag = "b"
