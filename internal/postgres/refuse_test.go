@@ -59,6 +59,21 @@ func TestMissingPrograms(t *testing.T) {
 	wantWords(t, refused(t, o), o.BinDir, "holds no PostgreSQL server programs")
 }
 
+func TestProgramsOutOfReach(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root has to give the server to another user")
+	}
+	o := options(t, dbtest.DataDir(t))
+	o.BinDir = t.TempDir() // closed to others
+	for _, name := range []string{"initdb", "postgres"} {
+		if err := os.WriteFile(filepath.Join(o.BinDir, name), []byte("#!/bin/sh\necho 'postgres (PostgreSQL) 17.1'\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantWords(t, refused(t, o), "may not enter", o.BinDir, "chmod o+x")
+}
+
 func TestReasonOfAFailedStartIsTold(t *testing.T) {
 	t.Parallel()
 	o := options(t, madeDir(t))

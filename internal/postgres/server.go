@@ -116,6 +116,9 @@ func (s *Server) start(ctx context.Context, binDir string) error {
 	if s.bin, err = cluster.Find(ctx, binDir, s.place.dataDir, major); err != nil {
 		return err
 	}
+	if err := s.checkReach(); err != nil {
+		return err
+	}
 	if major == 0 {
 		if err := s.initdb(ctx); err != nil {
 			return err
@@ -143,6 +146,18 @@ func (s *Server) start(ctx context.Context, binDir string) error {
 	s.stopKeep, s.kept = cancel, make(chan struct{})
 	go s.keep(keepCtx)
 	return nil
+}
+
+// checkReach says in words what would be a bare "permission denied": programs in a checkout below /root, for example.
+func (s *Server) checkReach() error {
+	closed, err := s.place.user.Closed(s.bin.Dir)
+	if err != nil {
+		return fmt.Errorf("look at the way to the database's programs: %w", err)
+	}
+	if closed == "" {
+		return nil
+	}
+	return errs.New(errs.Unavailable, "PostgreSQL refuses to run as root, and the user %s, as whom it has to run, may not enter %s on the way to its programs in %s: install the system's packages (apt-get install postgresql), or open %s to others (chmod o+x)", s.place.user.Name, closed, s.bin.Dir, closed)
 }
 
 func (s *Server) initdb(ctx context.Context) error {

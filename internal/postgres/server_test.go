@@ -212,10 +212,26 @@ func answers(t testing.TB, url string) {
 	})
 }
 
+// interruptedFirstStart leaves what a hub that was killed while initdb ran leaves.
+func interruptedFirstStart(t testing.TB, dir string) {
+	t.Helper()
+	half := filepath.Join(dir, "pgdata.new")
+	for _, d := range []string{filepath.Join(half, "base"), filepath.Join(dir, "pgdata")} { // pgdata is empty: it may be used
+		if err := os.MkdirAll(d, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(half, "PG_VERSION"), "15\n")
+}
+
 func TestFirstAndWarmStart(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(dbtest.DataDir(t), "deeper", "data") // neither exists
+	dir := filepath.Join(dbtest.DataDir(t), "deeper", "data")
+	interruptedFirstStart(t, dir)
 	s := start(t, dir)
+	if _, err := os.Stat(filepath.Join(dir, "pgdata.new")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("pgdata.new: %v, want it gone", err)
+	}
 	if s.Adopted {
 		t.Error("a new server is called adopted")
 	}
@@ -243,25 +259,6 @@ func TestFirstAndWarmStart(t *testing.T) {
 
 	s = start(t, dir)
 	answers(t, s.URL)
-}
-
-func TestInterruptedFirstStartHeals(t *testing.T) {
-	t.Parallel()
-	dir := dbtest.DataDir(t)
-	half := filepath.Join(dir, "pgdata.new")
-	if err := os.MkdirAll(filepath.Join(half, "base"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(half, "PG_VERSION"), []byte("15\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(filepath.Join(dir, "pgdata"), 0o700); err != nil { // empty: may be used
-		t.Fatal(err)
-	}
-	start(t, dir)
-	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("pgdata.new: %v, want it gone", err)
-	}
 }
 
 func TestKilledHubIsAdopted(t *testing.T) {
