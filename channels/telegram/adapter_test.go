@@ -56,6 +56,8 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
+func (b *bundle) logger() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func TestAStrangersMessageAndTheAnswer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -86,13 +86,15 @@ func factory(mode string) channelstest.Factory {
 		}
 		// The webhook is served on an address of its own, by whichever node the test has started last.
 		var current atomic.Pointer[http.Handler]
-		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if h := current.Load(); h != nil {
 				(*h).ServeHTTP(w, r)
 				return
 			}
 			http.NotFound(w, r)
 		}))
+		web.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of the panic in the hub
+		web.Start()
 		t.Cleanup(web.Close)
 		p.Account.BaseURL = web.URL
 		p.Hooked = func(h http.Handler) { current.Store(&h) }

@@ -142,6 +142,7 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, token, path s
 		}
 		if fault != nil && fault.Kind == CutAfter {
 			_, _ = io.CopyN(w, src, found.size/2)
+			_ = http.NewResponseController(w).Flush() // what was written arrives
 			cut()
 		}
 		_, _ = io.Copy(w, src) // a client that went away
