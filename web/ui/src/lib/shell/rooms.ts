@@ -1,3 +1,4 @@
+import ContactRound from '@lucide/svelte/icons/contact-round'
 import Inbox from '@lucide/svelte/icons/inbox'
 import Settings from '@lucide/svelte/icons/settings'
 import type { Key } from '$lib/i18n/index.svelte'
@@ -19,6 +20,7 @@ export interface Room {
 /** The rail's entries, in the order of the house. An entry stands here from the day its room works. */
 export const rooms: Room[] = [
   { id: 'inbox', label: 'common.nav.inbox', icon: Inbox, to: { name: 'inbox', view: 'mine' }, keys: 'g i' },
+  { id: 'contacts', label: 'common.nav.contacts', icon: ContactRound, to: { name: 'contacts' }, keys: 'g c' },
   {
     id: 'settings',
     label: 'common.nav.settings',

@@ -1,6 +1,7 @@
 import { tick } from 'svelte'
 import { asApiError } from '$lib/api/errors'
 import { explain } from '$lib/api/explain'
+import { t } from '$lib/i18n/index.svelte'
 
 /**
  * A form's values, what is wrong with them, and its one submission. What was typed stays through every failure; the
@@ -26,6 +27,21 @@ export class Form<T extends object> {
     return JSON.stringify(this.values) !== this.#initial
   }
 
+  /** The top-level values that differ from where they began: a change of one field never undoes a colleague's. */
+  get changes(): Partial<T> {
+    const before = JSON.parse(this.#initial) as Record<string, unknown>
+    const now = $state.snapshot(this.values) as Record<string, unknown>
+    return Object.fromEntries(
+      Object.entries(now).filter(([k, v]) => JSON.stringify(v) !== JSON.stringify(before[k])),
+    ) as Partial<T>
+  }
+
+  /** Somebody else changed the thing: take over what I did not touch, keep what I typed. */
+  rebase(newest: T): void {
+    this.values = { ...newest, ...this.changes }
+    this.#initial = JSON.stringify(newest)
+  }
+
   /** The complaint about a field, while the field still says what was complained about. */
   error(name: string): string | null {
     const e = this.#errors[name]
@@ -48,8 +64,13 @@ export class Form<T extends object> {
   /**
    * Runs send once. Its key goes into Idempotency-Key: after a lost answer the same form sends the same key, so
    * nothing is made twice; a refusal makes a new one.
+   *
+   * newest loads the thing again after a conflict; what was typed is laid over it, and saving again is the user's.
    */
-  async submit(send: (values: T, key: string) => Promise<void>): Promise<boolean> {
+  async submit(
+    send: (values: T, key: string) => Promise<void>,
+    { newest }: { newest?: () => Promise<T> } = {},
+  ): Promise<boolean> {
     if (this.busy) return false
     this.busy = true
     this.failure = null
@@ -61,6 +82,7 @@ export class Form<T extends object> {
     } catch (err) {
       const e = asApiError(err)
       if (!e.offline && e.status < 500) this.#key = crypto.randomUUID()
+      if (e.status === 409 && newest && (await this.#takeOver(newest))) return false
       const strangers: string[] = []
       for (const [location, message] of Object.entries(e.fields)) {
         const name = this.#nearest(location)
@@ -77,6 +99,16 @@ export class Form<T extends object> {
     } finally {
       this.busy = false
     }
+  }
+
+  async #takeOver(newest: () => Promise<T>): Promise<boolean> {
+    try {
+      this.rebase(await newest())
+    } catch {
+      return false
+    }
+    this.failure = { title: t('common.error.conflict.title'), text: t('common.error.conflict.merged') }
+    return true
   }
 
   /** "settings.token" -> itself, or the nearest known ancestor ("week[2].from" -> "week"). */

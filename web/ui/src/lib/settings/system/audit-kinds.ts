@@ -1,0 +1,30 @@
+/** The kinds that one may want to see alone; others are listed under their own names when they happen. */
+export const kinds = [
+  'login.failed',
+  'session.started',
+  'session.ended',
+  'agent.created',
+  'agent.updated',
+  'agent.password_changed',
+  'invitation.created',
+  'invitation.accepted',
+  'invitation.revoked',
+  'team.created',
+  'team.updated',
+  'team.deleted',
+  'hours.updated',
+  'absence.created',
+  'token.created',
+  'token.revoked',
+  'setting.updated',
+  'channel.created',
+  'channel.updated',
+  'channel.deleted',
+  'contact.merged',
+  'contact.unmerged',
+  'contact.erased',
+] as const
+
+export function wordKey(kind: string): string {
+  return `settings.audit.event.${kind.replaceAll('.', '_')}`
+}
