@@ -44,7 +44,9 @@ class World {
   page(filter: (c: Conversation) => boolean, query: { limit?: number; cursor?: string }): ConversationPage {
     const all = this.list(filter)
     const [at, id] = query.cursor?.split('|') ?? []
-    const rest = at ? all.filter((c) => c.last_at < at || (c.last_at === at && Number(c.id) < Number(id))) : all
+    const rest = at
+      ? all.filter((c) => c.last_at < at || (c.last_at === at && Number(c.id) < Number(id)))
+      : all
     const items = rest.slice(0, query.limit)
     const last = items.at(-1)
     return { items, next_cursor: last && rest.length > items.length ? `${last.last_at}|${last.id}` : null }
@@ -56,7 +58,11 @@ function mutate(world: World, random: () => number): void {
   const known = world.rows.get(id)
   const kind = random()
   if (!known || kind < 0.4) {
-    world.change(id, { last_at: world.tick(), in_count: (known?.in_count ?? 0) + 1, last_text: `m${random()}` })
+    world.change(id, {
+      last_at: world.tick(),
+      in_count: (known?.in_count ?? 0) + 1,
+      last_text: `m${random()}`,
+    })
   } else if (kind < 0.7) world.change(id, { assignee_id: random() < 0.6 ? ME : null })
   else if (kind < 0.85) world.change(id, { status: random() < 0.5 ? 'closed' : 'open' })
   else world.marks.set(id, Math.max(world.marks.get(id) ?? 0, Math.floor(random() * (known.in_count + 1))))
@@ -73,11 +79,15 @@ describe('lists converge', () => {
       const unknown = new Set<string>()
       store.onUnknownMark = (id) => unknown.add(id)
       let release: (() => void)[] = []
-      const view = new ListView(store, { key: 'mine', params: { view: 'mine' }, accepts: filter }, (query) => {
-        // The answer is what the server had when it read, and comes later.
-        const page = world.page(filter, { ...query, limit: 7 })
-        return new Promise((done) => release.push(() => done(page)))
-      })
+      const view = new ListView(
+        store,
+        { key: 'mine', params: { view: 'mine' }, accepts: filter },
+        (query) => {
+          // The answer is what the server had when it read, and comes later.
+          const page = world.page(filter, { ...query, limit: 7 })
+          return new Promise((done) => release.push(() => done(page)))
+        },
+      )
       const answer = async () => {
         const waiting = release
         release = []
@@ -105,7 +115,8 @@ describe('lists converge', () => {
         else loads.push(view.refresh())
         if (random() < 0.2) view.hold(!view.held)
       }
-      for (const row of world.log.slice(sent)) store.event({ ...row, unread: 0, read_in_no: 0 }, row.version === 1)
+      for (const row of world.log.slice(sent))
+        store.event({ ...row, unread: 0, read_in_no: 0 }, row.version === 1)
       for (let i = 0; i < 30; i++) await answer()
       view.hold(false)
       for (let i = 0; i < 40 && !view.complete; i++) {

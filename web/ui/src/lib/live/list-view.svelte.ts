@@ -169,6 +169,8 @@ export class ListView {
     const shown = new Set(this.ids)
     for (const key of this.#order) if (!shown.has(key.id)) moves++
     if (moves > 0) return moves
-    return this.#order.length === this.ids.length && this.#order.every((key, i) => key.id === this.ids[i]) ? 0 : 1
+    return this.#order.length === this.ids.length && this.#order.every((key, i) => key.id === this.ids[i])
+      ? 0
+      : 1
   }
 }

@@ -26,7 +26,15 @@ class FakeSocket implements SocketLike {
     this.say({ type: 'ready', cursor, counts: {}, presence: {} })
   }
   event(cursor: string) {
-    this.say({ type: 'event', cursor, kind: 'conversation.gone', at: '', actor: {}, conversation_id: null, data: {} })
+    this.say({
+      type: 'event',
+      cursor,
+      kind: 'conversation.gone',
+      at: '',
+      actor: {},
+      conversation_id: null,
+      data: {},
+    })
   }
   end(code: number) {
     this.onclose?.({ code })

@@ -119,7 +119,8 @@ export class LiveSocket {
     this.#arm(OPEN_MS, () => this.#dead())
     socket.onopen = () => {
       if (socket !== this.#socket) return
-      const hello: ClientFrame = this.cursor === null ? { type: 'hello' } : { type: 'hello', since: this.cursor }
+      const hello: ClientFrame =
+        this.cursor === null ? { type: 'hello' } : { type: 'hello', since: this.cursor }
       socket.send(JSON.stringify(hello))
     }
     socket.onmessage = (e) => {

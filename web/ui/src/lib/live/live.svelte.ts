@@ -129,7 +129,9 @@ export class Live {
 
   /** A list that events keep true; dispose it when its screen goes. */
   view(query: ListQuery): ListView {
-    const view = new ListView(this.conversations, query, (q) => this.#api.get('/api/conversations', { query: q }))
+    const view = new ListView(this.conversations, query, (q) =>
+      this.#api.get('/api/conversations', { query: q }),
+    )
     this.#views.add(view)
     return view
   }
@@ -246,7 +248,8 @@ export class Live {
       case 'conversation.gone':
         return this.conversations.gone(frame.data.id)
       case 'read.updated':
-        if (frame.data.agent_id === this.me) this.conversations.read(frame.data.conversation_id, frame.data.in_no)
+        if (frame.data.agent_id === this.me)
+          this.conversations.read(frame.data.conversation_id, frame.data.in_no)
         return
       case 'agent.updated':
         return this.directory.agents.put(frame.data)

@@ -17,7 +17,9 @@ export function compareItems(a: Item, b: Item): number {
 
 /** Whether `next` may replace `known`: newer, or the same with more of it (events carry long items cut). */
 export function supersedes(next: Item, known: Item): boolean {
-  return next.version > known.version || (next.version === known.version && known.truncated && !next.truncated)
+  return (
+    next.version > known.version || (next.version === known.version && known.truncated && !next.truncated)
+  )
 }
 
 /**

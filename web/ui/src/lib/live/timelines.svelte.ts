@@ -46,6 +46,10 @@ export class Timelines {
     return timeline
   }
 
+  contactOf(conversation: ID): ID | undefined {
+    return this.#contactOf.get(conversation)
+  }
+
   /** A conversation is this person's. After a merge it may be somebody else's than before. */
   belongs(conversation: ID, contact: ID): void {
     if (this.#contactOf.get(conversation) === contact) return

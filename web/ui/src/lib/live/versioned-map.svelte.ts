@@ -23,6 +23,10 @@ export class VersionedMap<T extends Versioned> {
     return [...this.#rows.values()]
   }
 
+  values(): IterableIterator<T> {
+    return this.#rows.values()
+  }
+
   get size(): number {
     return this.#rows.size
   }

@@ -36,5 +36,7 @@ export function viewQuery(view: ViewKey, me: ID, words = ''): ListQuery {
 }
 
 export function isViewKey(value: string): value is ViewKey {
-  return ['mine', 'unassigned', 'all', 'waiting', 'snoozed', 'closed'].includes(value) || /^team:\d+$/.test(value)
+  return (
+    ['mine', 'unassigned', 'all', 'waiting', 'snoozed', 'closed'].includes(value) || /^team:\d+$/.test(value)
+  )
 }
