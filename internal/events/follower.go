@@ -65,11 +65,12 @@ type Followers struct {
 	leases Leases
 	log    *slog.Logger
 	loops  []*loop
+	retry  time.Duration // the first wait after a failure
 }
 
 // NewFollowers makes the runner; it subscribes to tailer, so it must be called before the tailer runs.
 func NewFollowers(pool *pgxpool.Pool, tailer *Tailer, leases Leases, log *slog.Logger, followers ...Follower) *Followers {
-	fs := &Followers{pool: pool, tailer: tailer, leases: leases, log: log.With("component", "follower")}
+	fs := &Followers{pool: pool, tailer: tailer, leases: leases, log: log.With("component", "follower"), retry: followRetry}
 	for _, f := range followers {
 		fs.loops = append(fs.loops, &loop{
 			Follower: f, fs: fs, log: fs.log.With("follower", f.Name),
@@ -135,7 +136,7 @@ func (l *loop) run(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	retry := followRetry
+	retry := l.fs.retry
 	known := false
 	timer := time.NewTimer(followIdle)
 	defer timer.Stop()
@@ -157,7 +158,7 @@ func (l *loop) run(ctx context.Context) error {
 			retry = min(2*retry, followRetryMax)
 			continue
 		}
-		retry = followRetry
+		retry = l.fs.retry
 		if more {
 			continue
 		}

@@ -9,6 +9,8 @@ type ring struct {
 	events []Event
 	bytes  int
 	whole  bool // nothing older is left in the database
+	// extended says that older events have been asked for once.
+	extended bool
 }
 
 const (
@@ -48,20 +50,19 @@ func (r *ring) trim() {
 // prepend adds older events, given newest first as the database reads them backwards; all says that there are no older
 // ones. It keeps to the bounds.
 func (r *ring) prepend(backwards []Event, all bool) {
-	n := len(backwards)
-	if all {
-		r.whole = true
-	}
-	if n == 0 {
+	r.extended, r.whole = true, r.whole || all
+	n := len(backwards) - 1
+	if n < 0 {
 		return
 	}
+	// What came before the oldest one is unknown, so from its own cursor on we are complete. It stays outside, as what
+	// lies at start always does, and is read again as the newest of the next part.
+	r.start = backwards[n].Cursor
 	older := make([]Event, n, n+len(r.events)+ringEvents/ringSlack)
-	for i := range backwards {
+	for i := range n {
 		older[n-1-i] = backwards[i]
 		r.bytes += weight(&backwards[i])
 	}
-	// The oldest one's predecessor is unknown: from its own cursor on we are complete.
-	r.start = older[0].Cursor
 	r.events = append(older, r.events...)
 	r.trim()
 }

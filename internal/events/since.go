@@ -94,8 +94,12 @@ func (t *Tailer) ahead(ctx context.Context, c Cursor) error {
 func (t *Tailer) extend(ctx context.Context, c Cursor) error {
 	t.extending.Lock()
 	defer t.extending.Unlock()
-	for want := extendFirst; ; want = extendMore {
+	for {
+		want := extendMore
 		t.mu.RLock()
+		if !t.ring.extended {
+			want = extendFirst
+		}
 		start, enough := t.ring.start, t.ring.has(c) || t.ring.whole || t.ring.full()
 		t.mu.RUnlock()
 		if enough {

@@ -174,8 +174,17 @@ func (t *Tailer) connect(ctx context.Context) error {
 		return fmt.Errorf("connect the tailer: %w", err)
 	}
 	t.conn = c.Hijack()
+	if _, err := t.conn.PgConn().Exec(ctx, tailSettings).ReadAll(); err != nil {
+		return fmt.Errorf("prepare the tailer's connection: %w", err)
+	}
 	return nil
 }
+
+// tailSettings fix the one plan that is right whatever the statistics say: walk the order index of the days in question
+// from the cursor on. Left alone, Postgres plans anew for each poll, for longer than it then reads (0.8 ms against 0.2 ms
+// with 16 partitions), and a day that was not analysed yet may be read as a whole.
+const tailSettings = `SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;
+SET enable_sort = off; SET jit = off; SET application_name = 'parley tailer'`
 
 func (t *Tailer) disconnect() {
 	if t.conn == nil {
