@@ -31,7 +31,7 @@
 //		return answer(lead, err)
 //	}
 //
-// Lists take an embedded Page and answer with listed: ask the room for in.Limit+1 rows, and cut makes the next cursor
+// Lists take an embedded Page and answer with listed: ask the room for in.Limit+1 rows, and list makes the next cursor
 // from the last row that is given out:
 //
 //	type leadListIn struct {
@@ -51,8 +51,8 @@
 // A room that makes cursors itself returns them: listedWith(items, next, err).
 // Errors go up as they are: respond.go alone maps errs codes to HTTP, keeps errs.E.Extra as members of the problem, and
 // turns the rest into a 500 with an id. Unknown fields of a body are refused by huma. An optional field is a pointer
-// with omitempty, a slice has nullable:"false", an id is ids.ID, "leave, or nobody" is ids.Patch. Two types of one name
-// in different rooms collide in the OpenAPI document and panic at start: rename one. A file, a stream or a websocket is
+// with omitempty, a slice has nullable:"false", an id is ids.ID, "leave, or nobody" is ids.Patch. Two
+// types of one name in different rooms get their room's name in the OpenAPI document. A file, a stream or a websocket is
 // raw(func(w http.ResponseWriter, r *http.Request) error) instead of op; it gets the same guard.
 // Add what a room's handlers need as a field of Deps; OpenAPI() builds the table with empty Deps, so nothing may be
 // called while routes are made.

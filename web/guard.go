@@ -19,7 +19,7 @@ func (s *Server) guard(rt route, next http.Handler) http.Handler {
 		}
 		// One byte more than the limit of the decoder, so that the decoder's own answer (413) comes first.
 		r.Body = http.MaxBytesReader(w, r.Body, rt.limit+1)
-		if rt.uploads() {
+		if rt.uploads() || rt.time > defaultTime { // more than the server's own deadlines allow
 			deadline := time.Now().Add(rt.time)
 			_ = http.NewResponseController(w).SetReadDeadline(deadline) // not supported by test recorders
 			_ = http.NewResponseController(w).SetWriteDeadline(deadline.Add(time.Minute))

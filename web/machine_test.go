@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -58,6 +60,27 @@ func TestUIFiles(t *testing.T) {
 	}
 	if w := e.call(as{}, "HEAD", "/", nil); w.Code != 200 || w.Body.Len() != 0 {
 		t.Errorf("HEAD: %d %s", w.Code, w.Body)
+	}
+}
+
+// Addresses that are cleaned are redirected within the house only.
+func TestNoOpenRedirect(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, target := range []string{"//evil.example", "//evil.example/..", "/\\\\evil.example", "/%2f%2fevil.example", "/api/..//evil.example", "/api", "/./evil"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL = &url.URL{Path: target}
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		if to := w.Header().Get("Location"); to != "" {
+			if u, err := url.Parse(to); err != nil || u.Host != "" || strings.HasPrefix(to, "//") || strings.Contains(to, "\\") {
+				t.Errorf("%s goes to %q", target, to)
+			}
+		}
+		if w.Header().Get("Content-Security-Policy") != csp {
+			t.Errorf("%s: no headers on a redirect", target)
+		}
 	}
 }
 

@@ -93,7 +93,7 @@ func (c *copier) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // errReauth asks for the password once more.
 func errReauth() error {
-	e := errs.New(errs.Forbidden, "Enter your password once more.")
+	e := errs.New(errs.Forbidden, "You signed in more than half an hour ago. Sign in again, or send your password along, to do this.")
 	e.Extra = map[string]any{"code": "reauth"}
 	return e
 }

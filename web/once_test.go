@@ -1,18 +1,13 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/idem"
-	"github.com/parley-hub/parley/internal/postgres"
 	"github.com/parley-hub/parley/staff"
 )
 
@@ -80,58 +75,6 @@ func TestIdempotencyKeyAtOnce(t *testing.T) {
 	wg.Wait()
 	if n := e.count(`SELECT count(*) FROM hours`); n != 1 || made.Load() < 1 {
 		t.Errorf("%d hours were made, %d answers say so", n, made.Load())
-	}
-}
-
-// A crash in the middle: before the commit the work is done again, after it never.
-func TestIdempotencyKeyAfterACrash(t *testing.T) {
-	t.Parallel()
-	e := newEdge(t)
-	req := idem.Request{Agent: 1, Key: "k", Route: "POST /x", Hash: []byte("h")}
-	claim, _, err := idem.Begin(e.ctx, e.pool, req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin := func() (*idem.Claim, error) {
-		c, a, err := idem.Begin(e.ctx, e.pool, req)
-		if a != nil {
-			t.Errorf("got an answer: %+v", a)
-		}
-		return c, err
-	}
-	if _, err := begin(); !errs.Is(err, errs.Conflict) {
-		t.Errorf("a running request was taken over: %v", err)
-	}
-	e.exec(`UPDATE idempotency SET at = at - interval '61 seconds'`)
-	second, err := begin()
-	if err != nil {
-		t.Fatalf("the claim of a crashed request is not free: %v", err)
-	}
-	work := func(c *idem.Claim) error {
-		ctx := idem.With(e.ctx, c)
-		return postgres.InTx(ctx, e.pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `INSERT INTO hours (name, timezone) VALUES ('H', 'UTC')`); err != nil {
-				return err
-			}
-			return idem.Done(ctx, tx)
-		})
-	}
-	if err := work(claim); err == nil {
-		t.Error("the slow first one did the work although its claim went to another")
-	}
-	if err := work(second); err != nil {
-		t.Fatal(err)
-	}
-	// It crashes before it keeps its answer.
-	e.exec(`UPDATE idempotency SET at = at - interval '1 hour'`)
-	if _, err := begin(); !errs.Is(err, errs.Conflict) {
-		t.Errorf("work that was committed can be done again: %v", err)
-	}
-	if n := e.count(`SELECT count(*) FROM hours`); n != 1 {
-		t.Errorf("done %d times", n)
-	}
-	if err := idem.Done(context.Background(), nil); err != nil {
-		t.Errorf("without a key: %v", err)
 	}
 }
 

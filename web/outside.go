@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -79,7 +80,11 @@ func (s *Server) finish(ctx context.Context, rec *recorder, r *http.Request, fro
 		status = http.StatusOK
 	}
 	s.metrics.seen(rec.route, r.Method, status, took)
-	s.log.InfoContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "status", status, "bytes", rec.bytes,
+	level := slog.LevelInfo
+	if status < 400 && (strings.HasPrefix(r.URL.Path, "/assets/") || rec.route == "/healthz" || rec.route == "/readyz" || rec.route == "/metrics") {
+		level = slog.LevelDebug // probes and files would drown the rest
+	}
+	s.log.Log(ctx, level, "request", "method", r.Method, "path", r.URL.Path, "status", status, "bytes", rec.bytes,
 		"ms", took.Milliseconds(), "agent_id", int64(rec.agent), "ip", from.IP, "request_id", requestOf(ctx).id)
 }
 

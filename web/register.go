@@ -31,6 +31,7 @@ func (s *Server) register() error {
 	conf := huma.DefaultConfig("Parley", s.cfg.Version)
 	conf.Info.Description = "The API of a Parley hub. Ids are decimal strings or UUIDs, times RFC 3339 in UTC, errors RFC 9457."
 	conf.OpenAPIPath, conf.DocsPath, conf.SchemasPath = "", "", ""
+	conf.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaNames())
 	conf.CreateHooks = nil // no $schema member in answers
 	conf.Transformers = []huma.Transformer{transform}
 	conf.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
