@@ -178,6 +178,13 @@ func start(t *testing.T, p *Peer, sink *Sink) *hub {
 	return h
 }
 
+// Start runs the peer's channel over sink under a supervisor, with the cursors that sink has committed. The returned
+// function stops it and fails the test when that takes more than a second; the test's end calls it too.
+func Start(t *testing.T, p *Peer, sink *Sink) (stop func()) {
+	t.Helper()
+	return start(t, p, sink).stop
+}
+
 // adapter waits until the channel runs.
 func (h *hub) adapter(t *testing.T, sink *Sink) channels.Adapter {
 	t.Helper()

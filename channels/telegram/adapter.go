@@ -17,6 +17,8 @@ type Adapter struct {
 	set     settings
 	api     *client
 	now     func() time.Time
+	// watchEvery is how often Telegram is asked whether its webhook reaches us.
+	watchEvery time.Duration
 	// answered waits for the goroutines that stop the customer's button from spinning.
 	answered sync.WaitGroup
 }
@@ -33,7 +35,10 @@ func newAdapter(a channels.Account) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Adapter{account: a, set: s, api: newClient(s.APIURL, s.Token), now: func() time.Time { return time.Now().UTC() }}, nil
+	return &Adapter{
+		account: a, set: s, api: newClient(s.APIURL, s.Token), watchEvery: time.Minute,
+		now: func() time.Time { return time.Now().UTC() },
+	}, nil
 }
 
 // maxUpload is what Telegram's own server takes from a bot.

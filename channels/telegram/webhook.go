@@ -18,8 +18,6 @@ import (
 const (
 	secretHeader = "X-Telegram-Bot-Api-Secret-Token" //nolint:gosec // the name of a header
 	maxBody      = 10 << 20
-	// watchEvery is how often Telegram is asked whether it reaches us.
-	watchEvery = time.Minute
 )
 
 // Webhook answers 200 only after the update was committed; anything else makes Telegram come again.
@@ -97,7 +95,7 @@ func (a *Adapter) keepWebhook(ctx context.Context, r *reporter) error {
 			continue
 		}
 		r.report(ctx, a.webhookState(info, since))
-		sleep(ctx, watchEvery)
+		sleep(ctx, a.watchEvery)
 	}
 	return ctx.Err()
 }
