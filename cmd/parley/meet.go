@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
+	"sync"
 
 	"github.com/parley-hub/parley/channels"
 	"github.com/parley-hub/parley/internal/errs"
@@ -20,4 +24,30 @@ func (h hooks) Hook(kind string, id int64) (http.Handler, error) {
 		return nil, &errs.E{Code: errs.NotFound, Msg: "There is no such channel.", Err: err}
 	}
 	return handler, err
+}
+
+// together runs all fns until the last has returned. A panic in one ends the others and goes on to the caller, who knows
+// what it means: the supervisor restarts the channel.
+func together(ctx context.Context, fns ...func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	panics := make(chan string, len(fns))
+	var wg sync.WaitGroup
+	for _, fn := range fns {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					panics <- fmt.Sprintf("%v\n%s", p, debug.Stack())
+					cancel()
+				}
+			}()
+			fn(ctx)
+		})
+	}
+	wg.Wait()
+	select {
+	case p := <-panics:
+		panic(p)
+	default:
+	}
 }

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/parley-hub/parley/channels"
 	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/inbox"
+	"github.com/parley-hub/parley/inbox/live"
 	"github.com/parley-hub/parley/internal/blob"
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/internal/clock"
@@ -39,11 +39,15 @@ type hub struct {
 	tailer *events.Tailer
 	leases *postgres.Leases
 
-	staff    *staff.Service
-	people   *crm.Service
-	desk     *inbox.Desk
-	channels *inbox.Channels
-	ingester *inbox.Ingester
+	staff     *staff.Service
+	people    *crm.Service
+	desk      *inbox.Desk
+	files     *inbox.Files
+	channels  *inbox.Channels
+	ingester  *inbox.Ingester
+	deliverer *inbox.Deliverer
+	router    *inbox.Router
+	live      *live.Hub
 }
 
 // startHub makes and starts everything. After an error nothing of it runs any more.
@@ -152,11 +156,17 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.staff = staff.New(staff.Config{BaseURL: h.url}, pool, h.bus, log)
 	h.people = crm.New(pool, h.bus, log, inbox.MergeFollower{})
 	h.desk = inbox.NewDesk(pool, h.bus, log)
+	h.files = inbox.NewFiles(pool, h.bus, h.blobs, log)
 	h.channels = inbox.NewChannels(pool, h.bus, h.box, channelKinds(), h.url, log)
 	h.ingester = inbox.NewIngester(pool, h.people, h.bus, clock.System, log, inbox.IngestConfig{})
-	deliverer := inbox.NewDeliverer(pool, h.bus, h.blobs, log)
+	h.deliverer = inbox.NewDeliverer(pool, h.bus, h.blobs, log)
+	h.router = inbox.NewRouter(pool, h.bus, log)
+	sidebar := inbox.NewSidebar(pool, h.tailer, log)
 	snooze := inbox.NewSnooze(h.desk)
+	h.live = live.New(live.Config{BaseURL: h.url}, h.tailer, h.bus, directory{pool, h.desk}, counter{sidebar}, log)
+	answerFrames(h.live, pool, h.staff, h.desk)
 
+	h.tailer.Subscribe(h.router.Observe)
 	h.tailer.Subscribe(snooze.Observe)
 	h.tailer.Subscribe(forgetSetup(c.cfg.DataDir))
 	followers := events.NewFollowers(pool, h.tailer, h.leases, log, events.AuditFollower(events.AuditKinds()))
@@ -166,7 +176,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 		Kinds:  channelKinds(),
 		Sinks:  func(id, epoch int64) channels.Sink { return h.channels.Sink(h.ingester, id, epoch) },
 		Hold:   h.leases.Hold,
-		OnUp:   deliverer.Drain,
+		OnUp:   h.serveChannel,
 		Log:    log.With("component", "supervisor"),
 	})
 	if err != nil {
@@ -177,15 +187,18 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 		return err
 	}
 	server, err := web.New(h.webConfig(c.cfg, listener), web.Deps{
-		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester,
-		Hooks: hooks{supervisor}, Log: log, Metrics: newRegistry(), SpineLag: h.tailer.Lag,
+		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files,
+		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
+		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder,
 	})
 	if err != nil {
 		return err
 	}
 
 	h.services.start(ctx, "tailer", h.tailer.Run)
-	select {
+	h.services.start(ctx, "sidebar", sidebar.Run)
+	h.services.start(ctx, "live", h.live.Run)
+	select { // from here on no event is missed
 	case <-h.tailer.Started():
 	case err := <-h.services.failed:
 		return err
@@ -194,7 +207,11 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	}
 	h.services.start(ctx, "followers", followers.Run)
 	h.services.start(ctx, "staff", h.staff.Run)
+	h.services.start(ctx, "heartbeat", heartbeat(h.live, h.staff, log))
 	h.services.start(ctx, "snooze", snooze.Run)
+	h.services.start(ctx, "router", func(ctx context.Context) error {
+		return h.leases.Hold(ctx, "router", func(ctx context.Context, _ int64) error { return h.router.Run(ctx) })
+	})
 	h.services.start(ctx, "ingester", h.ingester.Run)
 	h.services.start(ctx, "jobs", runner.Run)
 	h.services.start(ctx, "channels", h.channels.Run)
@@ -203,18 +220,31 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	return nil
 }
 
+// serveChannel is what runs beside a channel's adapter, under its lease: messages out, files in.
+func (h *hub) serveChannel(ctx context.Context, id, epoch int64, a channels.Adapter) {
+	together(ctx,
+		func(ctx context.Context) { h.deliverer.Drain(ctx, id, epoch, a) },
+		func(ctx context.Context) { h.files.Fetch(ctx, id, a) },
+	)
+}
+
 // chores is the work of no room.
 func (h *hub) chores() []jobs.Worker {
 	return []jobs.Worker{
 		jobs.Every(12*time.Hour, partitionsDue{}, func(ctx context.Context) error {
 			return postgres.EnsurePartitions(ctx, h.db.pool, time.Now())
 		}),
+		jobs.Every(24*time.Hour, orphansDue{}, h.files.Sweep),
 	}
 }
 
 type partitionsDue struct{}
 
 func (partitionsDue) Kind() string { return "partitions" }
+
+type orphansDue struct{}
+
+func (orphansDue) Kind() string { return "orphaned_files" }
 
 func (h *hub) webConfig(cfg config.Config, listener net.Listener) web.Config {
 	var proxies []netip.Prefix
@@ -226,8 +256,25 @@ func (h *hub) webConfig(cfg config.Config, listener net.Listener) web.Config {
 	return web.Config{Listen: cfg.Listen, Listener: listener, BaseURL: h.url, TrustedProxies: proxies, Version: version}
 }
 
-func newRegistry() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
+func (h *hub) metrics() *prometheus.Registry {
+	m := newMetrics()
+	m.seconds("spine_lag", "How far the live feed is behind the newest commit.", h.tailer.Lag)
+	m.count("ingest_stored", "Messages stored.", &h.ingester.Stored)
+	m.count("ingest_doubled", "Deliveries that had been stored before.", &h.ingester.Doubled)
+	m.count("ingest_poisoned", "Events set aside because they can never be stored.", &h.ingester.Poisoned)
+	m.count("send_sent", "Messages delivered to a provider.", &h.deliverer.Sent)
+	m.count("send_failed", "Messages that a provider refused.", &h.deliverer.Failed)
+	m.count("send_uncertain", "Messages of which nobody knows whether they arrived.", &h.deliverer.Uncertain)
+	m.count("send_retried", "Attempts that were put off.", &h.deliverer.Retried)
+	m.count("route_assigned", "Conversations given to somebody.", &h.router.Assigned)
+	m.count("route_returned", "Conversations taken back from somebody who was gone.", &h.router.Returned)
+	m.count("route_replied", "Automatic replies outside of working hours.", &h.router.Replied)
+	m.gauge("live_sockets", "Open sockets of the live feed.", func() float64 { return float64(h.live.Metrics.Sockets.Load()) })
+	m.count("live_frames_sent", "Frames sent to sockets.", &h.live.Metrics.FramesSent)
+	m.count("live_frames_dropped", "Frames dropped with the queues of slow sockets.", &h.live.Metrics.FramesDropped)
+	m.count("live_slow_closes", "Sockets closed because they were too slow.", &h.live.Metrics.SlowCloses)
+	m.count("live_snapshots", "Clients that had to read everything anew.", &h.live.Metrics.Snapshots)
+	m.gauge("database_connections", "Open connections of the pool.", func() float64 { return float64(h.db.pool.Stat().TotalConns()) })
+	m.gauge("database_connections_idle", "Idle connections of the pool.", func() float64 { return float64(h.db.pool.Stat().IdleConns()) })
+	return m.Registry
 }
