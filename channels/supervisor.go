@@ -146,11 +146,12 @@ func (s *Supervisor) load(ctx context.Context) (map[int64]*listed, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	list, err := s.cfg.Source.Accounts(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loadedAt = time.Now() // also after a failure: knocking does not make the hub ask more often
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	next := make(map[int64]*listed, len(list))
 	for _, a := range list {
 		l := &listed{account: a, print: fingerprint(a)}
@@ -159,7 +160,7 @@ func (s *Supervisor) load(ctx context.Context) (map[int64]*listed, error) {
 		}
 		next[a.ID] = l
 	}
-	s.accounts, s.loadedAt = next, time.Now()
+	s.accounts = next
 	return next, nil
 }
 
