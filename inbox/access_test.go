@@ -19,7 +19,7 @@ func TestStatements(t *testing.T) {
 	t.Parallel()
 	dbtest.Prepare(t, map[string]string{
 		"loadConversations": loadConversationsSQL, "getConversation": getConversationSQL, "contactConversations": contactConversationsSQL,
-		"searchContacts": searchContactsSQL, "loadMessages": loadMessagesSQL, "itemConversations": itemConversationsSQL,
+		"loadMessages": loadMessagesSQL, "itemConversations": itemConversationsSQL,
 		"itemSenders": itemSendersSQL, "itemAgents": itemAgentsSQL, "itemAttachments": itemAttachmentsSQL,
 		"itemReactions": itemReactionsSQL, "itemRaw": itemRawSQL, "itemRevisions": itemRevisionsSQL, "itemQuotes": itemQuotesSQL,
 		"timelineBefore": timelineBeforeSQL, "timelineAfter": timelineAfterSQL, "contactBefore": contactBeforeSQL,

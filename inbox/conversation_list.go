@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/ids"
 	"github.com/parley-hub/parley/staff"
@@ -61,13 +62,13 @@ func (d *Desk) Conversations(ctx context.Context, a staff.Access, q ListQuery) (
 		return nil, "", err
 	}
 	if q.Search != "" {
-		ctx, cancel := context.WithTimeout(ctx, searchBudget)
+		ctx, cancel := context.WithTimeout(ctx, crm.SearchBudget)
 		defer cancel()
 		if err := l.search(ctx, d.pool, q.Search); err != nil {
-			return nil, "", searchError(ctx, err)
+			return nil, "", crm.SearchError(ctx, err)
 		}
 		items, next, err = l.run(ctx, d)
-		return items, next, searchError(ctx, err)
+		return items, next, crm.SearchError(ctx, err)
 	}
 	return l.run(ctx, d)
 }

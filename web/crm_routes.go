@@ -1,6 +1,20 @@
 package web
 
+import "github.com/parley-hub/parley/staff"
+
 // crmRoutes is the part of the table that belongs to crm.
 func (s *Server) crmRoutes() []route {
-	return nil
+	return []route{
+		get("/api/contacts", signedIn, op(s.contactList)),
+		post("/api/contacts", may(staff.EditContacts), op(s.contactCreate), status(201)),
+		get("/api/contacts/{id}", signedIn, op(s.contactShow)),
+		patch("/api/contacts/{id}", may(staff.EditContacts), op(s.contactUpdate)),
+		del("/api/contacts/{id}", may(staff.ManageData), op(s.contactErase)),
+		post("/api/contacts/{id}/merge", may(staff.MergeContacts), op(s.contactMerge)),
+		post("/api/merges/{id}/undo", may(staff.MergeContacts), op(s.mergeUndo)),
+		get("/api/leads", signedIn, op(s.leadList)),
+		post("/api/leads", may(staff.EditContacts), op(s.leadCreate), status(201)),
+		patch("/api/leads/{id}", may(staff.EditContacts), op(s.leadUpdate)),
+		get("/api/pipelines", signedIn, op(s.pipelineList)),
+	}
 }

@@ -1,0 +1,87 @@
+package crm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/parley-hub/parley/internal/errs"
+	"github.com/parley-hub/parley/internal/postgres"
+)
+
+// MaxFound is how many people a search names one by one. A fragment that more people share is so common that walking a
+// list from its newest end meets a page of hits soon; that is then the cheaper way.
+const MaxFound = 5000
+
+// SearchBudget ends a search that would drag everybody else down with it.
+const SearchBudget = 3 * time.Second
+
+const (
+	findContactsSQL = `SELECT id FROM (
+	SELECT p.id FROM contact p WHERE p.name ILIKE ANY ($1::text[]) AND p.merged_into IS NULL
+	UNION
+	SELECT i.contact_id FROM identity i WHERE i.value ILIKE ANY ($2::text[]) OR i.display ILIKE ANY ($1::text[])) x LIMIT $3`
+
+	// MatchesSQL is the condition of the walk on a contact p: $names and $values stand for the patterns.
+	MatchesSQL = `(p.name ILIKE ANY ($names) OR EXISTS (SELECT 1 FROM identity i
+	WHERE i.contact_id = p.id AND (i.value ILIKE ANY ($values) OR i.display ILIKE ANY ($names))))`
+)
+
+// Search is what somebody typed to find a person, as LIKE patterns for names and for the values of addresses.
+type Search struct{ Names, Values []string }
+
+// ParseSearch makes the patterns: a piece of a name or of an address, a phone number in any spelling.
+func ParseSearch(text string) Search {
+	s := Search{Names: fragment(text), Values: fragment(text)}
+	digits := PhoneQuery(text)
+	if digits == "" {
+		return s
+	}
+	s.Values = append(s.Values, "%"+digits+"%")
+	// a trunk prefix (8 in Russia, 0 in most of Europe) is not part of the stored international form
+	if trunk := strings.TrimLeft(digits, "0"); trunk != digits && len(trunk) >= 3 {
+		s.Values = append(s.Values, "%"+trunk+"%")
+	}
+	if digits[0] == '8' && len(digits) > 6 {
+		s.Values = append(s.Values, "%"+digits[1:]+"%")
+	}
+	return s
+}
+
+// fragment: a trigram index cannot find a piece of one or two characters, so that short a text means the beginning of a
+// word.
+func fragment(text string) []string {
+	text = strings.Join(strings.FieldsFunc(text, unicode.IsSpace), " ")
+	safe := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
+	if utf8.RuneCountInString(text) < 3 {
+		return []string{safe + "%", "% " + safe + "%"}
+	}
+	return []string{"%" + safe + "%"}
+}
+
+// Find names the people; more than MaxFound of them means that the search must walk.
+func (s Search) Find(ctx context.Context, db postgres.DB) ([]int64, error) {
+	rows, err := db.Query(ctx, findContactsSQL, s.Names, s.Values, MaxFound+1)
+	if err != nil {
+		return nil, fmt.Errorf("search contacts: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("search contacts: %w", err)
+	}
+	return found, nil
+}
+
+// SearchError says in words that the budget of ctx was used up.
+func SearchError(ctx context.Context, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &errs.E{Code: errs.Unavailable, Msg: "The search took too long. Type more of the name or number.", Err: err}
+	}
+	return err
+}
