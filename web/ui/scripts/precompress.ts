@@ -1,5 +1,5 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import type { Plugin } from 'vite'
@@ -18,7 +18,7 @@ export function precompress(): Plugin {
     name: 'parley-precompress',
     apply: 'build',
     configResolved(config) {
-      dir = join(config.root, config.build.outDir)
+      dir = resolve(config.root, config.build.outDir)
     },
     async closeBundle() {
       const names = await readdir(dir, { recursive: true })

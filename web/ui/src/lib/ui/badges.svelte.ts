@@ -1,3 +1,5 @@
+import { untrack } from 'svelte'
+
 /** The numbers on the rail, by room; a room sets its own. 0 shows nothing. */
 export type BadgeRoom = 'inbox' | 'contacts' | 'settings'
 
@@ -5,7 +7,9 @@ export class Badges {
   #counts = $state.raw<Partial<Record<BadgeRoom, number>>>({})
 
   set(room: BadgeRoom, count: number): void {
-    if (this.#counts[room] !== count) this.#counts = { ...this.#counts, [room]: count }
+    untrack(() => {
+      if (this.#counts[room] !== count) this.#counts = { ...this.#counts, [room]: count }
+    })
   }
 
   get(room: BadgeRoom): number {

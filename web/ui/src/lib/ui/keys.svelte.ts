@@ -4,6 +4,7 @@
  *
  * Chords: "mod+k" (Ctrl, or Cmd on a Mac), "shift+enter", "j", "?", or two presses, "g i".
  */
+import { untrack } from 'svelte'
 import { isMac } from './key-names'
 
 export interface Shortcut {
@@ -33,10 +34,11 @@ export class Keys {
 
   /** Call it in an $effect: the returned function takes the shortcuts away again. */
   register(shortcuts: Shortcut[]): () => void {
-    this.#entries = [...this.#entries, ...shortcuts]
+    // Untracked, here and in the other registries: whoever registers in an effect must not run again for it.
+    untrack(() => (this.#entries = [...this.#entries, ...shortcuts]))
     return () => {
       const gone = new Set(shortcuts)
-      this.#entries = this.#entries.filter((s) => !gone.has(s))
+      untrack(() => (this.#entries = this.#entries.filter((s) => !gone.has(s))))
     }
   }
 

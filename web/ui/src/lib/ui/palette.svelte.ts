@@ -2,6 +2,7 @@
  * The command palette's registry. A screen registers the actions of the moment; a source finds things by name while
  * somebody types (conversations, contacts). The box itself is in shell/.
  */
+import { untrack } from 'svelte'
 import type { IconType } from './icon'
 
 export interface Command {
@@ -32,16 +33,16 @@ export class Palette {
   /** A function is asked each time the palette draws: for lists that change. Call it in an $effect. */
   register(commands: Command[] | (() => Command[])): () => void {
     const mine = typeof commands === 'function' ? [commands] : commands
-    this.#commands = [...mine, ...this.#commands]
+    untrack(() => (this.#commands = [...mine, ...this.#commands]))
     return () => {
       const gone = new Set<unknown>(mine)
-      this.#commands = this.#commands.filter((c) => !gone.has(c))
+      untrack(() => (this.#commands = this.#commands.filter((c) => !gone.has(c))))
     }
   }
 
   registerSource(source: CommandSource): () => void {
-    this.#sources = [...this.#sources, source]
-    return () => (this.#sources = this.#sources.filter((s) => s !== source))
+    untrack(() => (this.#sources = [...this.#sources, source]))
+    return () => untrack(() => (this.#sources = this.#sources.filter((s) => s !== source)))
   }
 
   get commands(): Command[] {

@@ -1,3 +1,5 @@
+import { untrack } from 'svelte'
+
 /**
  * What is wrong right now, for the thin bar on top. Whoever knows of a problem sets it under its own id and clears it
  * when it is over; the gravest one is shown, with the button that mends it.
@@ -16,21 +18,27 @@ export class Problems {
   #issues = $state.raw<ReadonlyMap<string, Issue>>(new Map())
 
   set(issue: Issue): void {
-    this.#issues = new Map(this.#issues).set(issue.id, issue)
+    this.#change((all) => all.set(issue.id, issue))
   }
 
   clear(id: string): void {
-    if (!this.#issues.has(id)) return
-    const rest = new Map(this.#issues)
-    rest.delete(id)
-    this.#issues = rest
+    if (untrack(() => this.#issues.has(id))) this.#change((all) => all.delete(id))
   }
 
   /** Replaces all issues whose id begins with prefix. */
   replace(prefix: string, issues: Issue[]): void {
-    const rest = new Map([...this.#issues].filter(([id]) => !id.startsWith(prefix)))
-    for (const i of issues) rest.set(i.id, i)
-    this.#issues = rest
+    this.#change((all) => {
+      for (const id of all.keys()) if (id.startsWith(prefix)) all.delete(id)
+      for (const i of issues) all.set(i.id, i)
+    })
+  }
+
+  #change(how: (all: Map<string, Issue>) => void): void {
+    untrack(() => {
+      const all = new Map(this.#issues)
+      how(all)
+      this.#issues = all
+    })
   }
 
   get all(): Issue[] {

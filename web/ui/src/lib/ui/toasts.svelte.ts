@@ -1,3 +1,5 @@
+import { untrack } from 'svelte'
+
 /**
  * Short news at the edge of the screen. A toast with an action stays longer; a pointer or the focus on it stops its
  * clock, so that nobody loses an Undo by reading it.
@@ -30,9 +32,11 @@ export class Toasts {
 
   show(o: ToastOptions): number {
     const id = this.#next++
-    const others = o.key ? this.items.filter((t) => t.key !== o.key) : this.items
-    // More than four are noise: the oldest goes.
-    this.items = [...others, { ...o, id }].slice(-4)
+    untrack(() => {
+      const others = o.key ? this.items.filter((t) => t.key !== o.key) : this.items
+      // More than four are noise: the oldest goes.
+      this.items = [...others, { ...o, id }].slice(-4)
+    })
     const ms = o.timeout ?? (o.action ? 9000 : o.tone === 'bad' ? 8000 : 4500)
     if (ms > 0) {
       this.#clocks.set(id, { timer: undefined, left: ms, since: 0 })
