@@ -45,8 +45,8 @@ func startDemo(ctx context.Context, h *hub) error {
 		server.Close()
 		return nil
 	})
-	// The hub remembers what it has seen in earlier runs; seconds count faster than customers write.
-	server.Bot().Skip(int(time.Now().Unix() - 1_700_000_000))
+	// The hub remembers what it has seen in earlier runs; tenths of a second count faster than customers write.
+	server.Bot().Skip(int(time.Now().UnixMilli()/100 - 17_000_000_000))
 	if err := h.demoChannel(ctx, server.URL()); err != nil {
 		return fmt.Errorf("sample channel: %w", err)
 	}
