@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
-
-	"github.com/parley-hub/parley/channels"
 )
 
 // Address is a normalised identity: what is claimed, and what was given.
@@ -16,17 +14,17 @@ type Address struct {
 	Shared bool // a role address: it matches, but never merges (R9)
 }
 
-// Normalise turns what a provider says into the claim key. ok is false when it must identify nobody.
-// scope is the channel's name for numbers that only mean something there.
-func Normalise(id channels.Identity, region, scope string) (a Address, ok bool) {
-	raw := id.Raw
+// Normalise turns what a provider says into the claim key: raw is what was given, "" = the value itself. ok is false when
+// it must identify nobody. region is the default country of the channel, scope its name for numbers that only mean
+// something there.
+func Normalise(kind, value, raw, region, scope string) (a Address, ok bool) {
 	if raw == "" {
-		raw = id.Value
+		raw = value
 	}
-	a = Address{Kind: id.Kind, Value: strings.TrimSpace(id.Value), Raw: clean(raw, 512)}
-	switch id.Kind {
+	a = Address{Kind: kind, Value: strings.TrimSpace(value), Raw: clean(raw, 512)}
+	switch kind {
 	case KindPhone, KindPhoneRaw:
-		p, ok := ParsePhone(id.Value, region)
+		p, ok := ParsePhone(value, region)
 		if !ok {
 			return Address{}, false
 		}
@@ -37,7 +35,7 @@ func Normalise(id channels.Identity, region, scope string) (a Address, ok bool) 
 			a.Raw = p.E164
 		}
 	case KindEmail:
-		a.Value, a.Shared = normaliseEmail(id.Value)
+		a.Value, a.Shared = normaliseEmail(value)
 	}
 	a.Value = clean(a.Value, 512)
 	if a.Kind == "" || a.Value == "" {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/parley-hub/parley/channels"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/ids"
 )
@@ -54,7 +53,7 @@ func parseTyped(field string, typed []Typed, region string) ([]Address, error) {
 		case strings.TrimSpace(t.Value) == "" || utf8.RuneCountInString(t.Value) > 300 || strings.ContainsFunc(t.Value, unicode.IsControl):
 			return nil, errs.Field(name+".value", "must have between 1 and 300 characters, no control characters")
 		}
-		a, ok := Normalise(channels.Identity{Kind: t.Kind, Value: t.Value}, region, "")
+		a, ok := Normalise(t.Kind, t.Value, "", region, "")
 		switch {
 		case t.Kind == KindPhone && (!ok || a.Kind != KindPhone):
 			return nil, errs.Field(name+".value", "is no telephone number: write it with + and the country's code")

@@ -29,14 +29,15 @@ type LeadWant struct {
 }
 
 const (
-	// Both statements see only contacts without any open lead; the partial unique index decides between rivals.
+	// Both statements see only contacts without any open lead; the partial unique index decides between rivals. OFFSET 0
+	// keeps each test a probe of the index: as an anti join it would read all open leads.
 	reopenLeadsSQL = `
 UPDATE lead l SET closed_at = NULL, outcome = NULL, version = l.version + 1, updated_at = now(),
        stage_id = (SELECT id FROM stage s WHERE s.pipeline_id = l.pipeline_id ORDER BY position LIMIT 1)
 WHERE l.id IN (
     SELECT DISTINCT ON (contact_id) id FROM lead x
     WHERE contact_id = ANY ($1::bigint[])
-      AND NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = x.contact_id AND o.closed_at IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = x.contact_id AND o.closed_at IS NULL OFFSET 0)
     ORDER BY contact_id, id DESC)
   AND l.outcome = 'lost' AND l.closed_at > now() - make_interval(secs => $2)
 RETURNING ` + leadColumns
@@ -48,7 +49,7 @@ SELECT w.contact_id, p.id, (SELECT id FROM stage s WHERE s.pipeline_id = p.id OR
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::jsonb[])
          AS w (contact_id, pipeline_id, owner_id, source, channel_id, attribution)
 JOIN pipeline p ON p.id = w.pipeline_id OR (w.pipeline_id = 0 AND p.is_default)
-WHERE NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = w.contact_id AND o.closed_at IS NULL)
+WHERE NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = w.contact_id AND o.closed_at IS NULL OFFSET 0)
 ORDER BY w.contact_id
 ON CONFLICT (contact_id, pipeline_id) WHERE closed_at IS NULL DO NOTHING
 RETURNING ` + leadColumns

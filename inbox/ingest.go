@@ -40,6 +40,7 @@ type Ingester struct {
 	log    *slog.Logger
 	cfg    IngestConfig
 	shards []chan *job
+	own    atomic.Pointer[pgxpool.Pool] // the writers' connections while Run runs, else pool
 
 	// Stored counts committed messages, Doubled deliveries that had been stored before, Poisoned events set aside.
 	Stored, Doubled, Poisoned atomic.Int64
@@ -64,6 +65,7 @@ func NewIngester(pool *pgxpool.Pool, people *crm.Service, b bus.Bus, now clock.N
 		cfg.Timeout = 20 * time.Second
 	}
 	g := &Ingester{pool: pool, people: people, bus: b, now: now, log: log, cfg: cfg}
+	g.own.Store(pool)
 	for range cfg.Writers {
 		g.shards = append(g.shards, make(chan *job, cfg.Queue))
 	}
@@ -120,6 +122,13 @@ func (g *Ingester) shard(channelID int64, b channels.Batch) int {
 // Run is the writers: one goroutine per shard, and one that keeps the channels' last event times. It returns when ctx
 // ends, after the work in hand; jobs still queued are answered with ErrStopping.
 func (g *Ingester) Run(ctx context.Context) error {
+	own, err := g.ownPool(ctx)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	g.own.Store(own)
+	defer g.own.Store(g.pool)
 	var wg sync.WaitGroup
 	for _, ch := range g.shards {
 		wg.Go(func() { g.write(ctx, ch) })
@@ -127,6 +136,23 @@ func (g *Ingester) Run(ctx context.Context) error {
 	wg.Go(func() { g.keepLastEvents(ctx) })
 	wg.Wait()
 	return nil
+}
+
+// ownPool gives the writers connections on which every statement goes by its index. They prepare their statements once,
+// on a new installation while the tables are empty: the planner would settle for reading whole tables, and keep to it
+// until the first ANALYZE, some ten thousand messages later.
+func (g *Ingester) ownPool(ctx context.Context) (*pgxpool.Pool, error) {
+	cfg := g.pool.Config().Copy()
+	cfg.MinConns, cfg.MinIdleConns = 0, 0
+	cfg.MaxConns = int32(g.cfg.Writers) + 1 //nolint:gosec // a handful
+	for _, off := range []string{"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"} {
+		cfg.ConnConfig.RuntimeParams[off] = "off"
+	}
+	own, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connections of the way in: %w", err)
+	}
+	return own, nil
 }
 
 // write takes whatever has queued and never waits to fill a batch.
@@ -210,7 +236,7 @@ func (g *Ingester) commit(ctx context.Context, jobs []*job) error {
 	defer cancel()
 	var r *ingestRun
 	err := g.recovered(func() error {
-		return postgres.InTx(ctx, g.pool, func(tx pgx.Tx) error {
+		return postgres.InTx(ctx, g.own.Load(), func(tx pgx.Tx) error {
 			r = newIngestRun(g, jobs)
 			return r.run(ctx, tx)
 		})

@@ -216,7 +216,7 @@ func (r *ingestRun) claimOf(e *inEvent, p channels.Person, group bool) crm.Claim
 		Attribution: e.Attribution, Unreachable: p.Unreachable,
 	}
 	for _, id := range p.Identities {
-		if a, ok := crm.Normalise(id, e.ch.Region, scope); ok {
+		if a, ok := crm.Normalise(id.Kind, id.Value, id.Raw, e.ch.Region, scope); ok {
 			c.Addresses = append(c.Addresses, a)
 		}
 	}
