@@ -39,6 +39,13 @@ type Claimed struct {
 // nameless is what a contact without any name is called until somebody gives him one.
 const nameless = "Unknown"
 
+// How readIdentities holds the rows.
+const (
+	lockNone   = "OFFSET 0" // keeps the look-up a probe by key
+	lockShare  = "FOR SHARE"
+	lockUpdate = "FOR UPDATE"
+)
+
 type claimKey struct{ kind, value string }
 
 // group is one person of the batch: claims that share an address.
@@ -83,13 +90,13 @@ func (s *Service) Claim(ctx context.Context, tx pgx.Tx, claims []Claim) ([]Claim
 	}
 	sortKeys(kinds, values, no)
 
-	before, err := readIdentities(ctx, tx, kinds, values, "")
+	before, err := readIdentities(ctx, tx, kinds, values, lockNone)
 	if err != nil {
 		return nil, fmt.Errorf("look up identities: %w", err)
 	}
-	lock := "FOR SHARE OF i"
+	lock := lockShare
 	if needsWrite(claims, groups, before) {
-		lock = "FOR UPDATE OF i"
+		lock = lockUpdate
 	}
 	mine := map[claimKey]int64{}
 	if len(before) < len(kinds) {

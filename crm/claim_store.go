@@ -3,6 +3,7 @@ package crm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -12,17 +13,19 @@ import (
 	"github.com/parley-hub/parley/internal/postgres"
 )
 
+// Keys come sorted, and each is probed in that order: so are the locks taken.
 const readIdentitiesSQL = `
 SELECT i.id, i.kind, i.value, i.contact_id, i.display, i.unreachable, i.last_seen < now() - interval '1 day' AS stale,
        coalesce(c.name, '') AS name, coalesce(c.name_source, '') AS name_source, coalesce(c.owner_id, 0) AS owner_id,
        coalesce(c.language, '') AS language
-FROM identity i LEFT JOIN contact c ON c.id = i.contact_id
-WHERE (i.kind, i.value) IN (SELECT * FROM unnest($1::text[], $2::text[]))
-ORDER BY i.kind, i.value `
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (kind, value, n)
+CROSS JOIN LATERAL (SELECT * FROM identity x WHERE x.kind = k.kind AND x.value = k.value %s) i
+LEFT JOIN contact c ON c.id = i.contact_id
+ORDER BY k.n`
 
-// readIdentities reads the rows of the given keys in key order; lock is "", "FOR SHARE OF i" or "FOR UPDATE OF i".
+// readIdentities reads the rows of the given keys in key order; lock is "OFFSET 0" (none), "FOR SHARE" or "FOR UPDATE".
 func readIdentities(ctx context.Context, tx postgres.DB, kinds, values []string, lock string) (map[claimKey]identityRow, error) {
-	rows, err := tx.Query(ctx, readIdentitiesSQL+lock, kinds, values)
+	rows, err := tx.Query(ctx, fmt.Sprintf(readIdentitiesSQL, lock), kinds, values)
 	if err != nil {
 		return nil, err
 	}

@@ -145,7 +145,7 @@ func (g *Ingester) ownPool(ctx context.Context) (*pgxpool.Pool, error) {
 	cfg := g.pool.Config().Copy()
 	cfg.MinConns, cfg.MinIdleConns = 0, 0
 	cfg.MaxConns = int32(g.cfg.Writers) + 1 //nolint:gosec // a handful
-	for _, off := range []string{"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"} {
+	for _, off := range []string{"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "jit"} {
 		cfg.ConnConfig.RuntimeParams[off] = "off"
 	}
 	own, err := pgxpool.NewWithConfig(ctx, cfg)

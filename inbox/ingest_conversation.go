@@ -278,7 +278,7 @@ func (c *convState) dto() Conversation {
 	w := c.row
 	d := Conversation{
 		ID: ids.ID(w.ID), Number: ids.ID(w.Number), Version: w.Version, Status: w.Status, Priority: w.Priority,
-		Contact: Named{ids.ID(w.ContactID), c.contactName}, ChannelID: ids.ID(w.ChannelID), ChannelKind: c.channelKind,
+		Contact: Named{ID: ids.ID(w.ContactID), Name: c.contactName}, ChannelID: ids.ID(w.ChannelID), ChannelKind: c.channelKind,
 		AssigneeID: idPtr(valueOf(w.AssigneeID)), TeamID: idPtr(valueOf(w.TeamID)), Tags: w.Tags, InCount: w.InCount,
 		WaitingSince: w.WaitingSince, SnoozedUntil: w.SnoozedUntil, Subject: w.Subject, LastAt: w.LastAt, LastText: w.LastText,
 		LastKind: w.LastKind, LastDirection: w.LastDirection, MessageCount: w.MessageCount, CreatedAt: w.CreatedAt, ClosedAt: w.ClosedAt,

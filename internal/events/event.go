@@ -46,9 +46,9 @@ type Event struct {
 }
 
 const appendSQL = `
-INSERT INTO event (kind, actor_kind, actor_id, subject_kind, subject_id,
+INSERT INTO event (epoch, kind, actor_kind, actor_id, subject_kind, subject_id,
                    conversation_id, team_id, assignee_id, team_before, assignee_before, payload)
-SELECT kind, actor_kind, nullif(actor_id, 0), subject_kind, subject_id,
+SELECT (SELECT epoch FROM spine), kind, actor_kind, nullif(actor_id, 0), subject_kind, subject_id,
        nullif(conversation_id, 0), nullif(team_id, 0), nullif(assignee_id, 0), nullif(team_before, 0), nullif(assignee_before, 0),
        payload::jsonb
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[],

@@ -28,9 +28,9 @@ CREATE TABLE event (
     assignee_id     bigint,
     team_before     bigint,
     assignee_before bigint,
-    payload         jsonb       NOT NULL CHECK (pg_column_size(payload) <= 16384),
-    PRIMARY KEY (at, epoch, xid, id)
+    payload         jsonb       NOT NULL CHECK (pg_column_size(payload) <= 16384)
 ) PARTITION BY RANGE (at);
+-- the order of the spine; one index only, for every change of everything writes a row here
 CREATE INDEX event_order ON event (epoch, xid, id);
 
 CREATE TABLE follower (
