@@ -209,7 +209,7 @@ func handTo(ctx context.Context, tx pgx.Tx, q queue, c queuedRow, to candidate, 
 		return false, err
 	}
 	return true, tellRouted(ctx, tx, c.ID, q.ID, 0, line{
-		event: "assigned", text: "Given to " + to.Name, to: Named{to.ID, to.Name}, more: map[string]any{"why": why},
+		event: "assigned", text: "Given to " + to.Name, to: Named{ID: to.ID, Name: to.Name}, more: map[string]any{"why": why},
 	})
 }
 
