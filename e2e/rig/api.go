@@ -21,8 +21,9 @@ type Client struct {
 	Cookie string // name=value
 	Token  string
 	HTTP   *http.Client
-	// Seen is shown every answer, for tests that look for what must never be in one; nil = nobody looks.
-	Seen func(answer []byte)
+	// Seen is shown the status and body of every answer, and every frame of the live feed with status 0, for tests that
+	// look for what must never be in one; nil = nobody looks.
+	Seen func(status int, answer []byte)
 }
 
 // Problem is an answer that says no.
@@ -128,7 +129,7 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 		return nil, err
 	}
 	if c.Seen != nil {
-		c.Seen(answer)
+		c.Seen(resp.StatusCode, answer)
 	}
 	if resp.StatusCode >= 400 {
 		p := &Problem{Status: resp.StatusCode, Body: answer}

@@ -46,6 +46,10 @@ type Channel struct {
 	Failed      int            `json:"failed"`
 	Uncertain   int            `json:"uncertain"`
 	Quarantined int            `json:"quarantined"`
+
+	Capabilities struct {
+		ParallelSends int `json:"parallel_sends"`
+	} `json:"capabilities"`
 }
 
 // Conversation is a row of the inbox.

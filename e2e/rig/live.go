@@ -32,7 +32,7 @@ type Live struct {
 	Greeting Frame // ready or snapshot
 
 	ws     *websocket.Conn
-	seen   func([]byte)
+	seen   func(int, []byte)
 	ctx    context.Context //nolint:containedctx // of the reader, ended by Close
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -107,7 +107,7 @@ func (l *Live) read() {
 		f := Frame{Raw: b, Came: time.Now()}
 		if err == nil {
 			if l.seen != nil {
-				l.seen(b)
+				l.seen(0, b)
 			}
 			err = json.Unmarshal(b, &f)
 		}
