@@ -18,6 +18,7 @@ func (s *Server) channelRoutes() []route {
 		del("/api/channels/{id}", may(staff.ManageChannels), op(s.channelDelete)),
 		get("/api/channels/{id}/quarantine", may(staff.ManageChannels), op(s.quarantineList)),
 		post("/api/channels/{id}/quarantine/{quarantine}/retry", may(staff.ManageChannels), op(s.quarantineRetry)),
+		del("/api/sample-data", may(staff.ManageData), op(s.sampleRemove)),
 
 		post("/api/conversations/{id}/messages", may(staff.Reply), op(s.messagePost), status(202)),
 		patch("/api/conversations/{id}/messages/{message}", may(staff.Reply), op(s.messageEdit)),

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,14 +183,14 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	runner, err := jobs.New(pool, log.With("component", "jobs"), h.chores()...)
+	runner, err := jobs.New(pool, log.With("component", "jobs"), slices.Concat(h.chores(), h.channels.Workers())...)
 	if err != nil {
 		return err
 	}
 	server, err := web.New(h.webConfig(c.cfg, listener), web.Deps{
 		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files,
 		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
-		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder,
+		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
 	})
 	if err != nil {
 		return err
