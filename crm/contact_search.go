@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -23,10 +24,11 @@ const MaxFound = 5000
 const SearchBudget = 3 * time.Second
 
 const (
-	findContactsSQL = `SELECT id FROM (
-	SELECT p.id FROM contact p WHERE p.name ILIKE ANY ($1::text[]) AND p.merged_into IS NULL
-	UNION
-	SELECT i.contact_id FROM identity i WHERE i.value ILIKE ANY ($2::text[]) OR i.display ILIKE ANY ($1::text[])) x LIMIT $3`
+	// each half stops by itself: putting them together first would mean to find everybody before counting
+	findContactsSQL = `SELECT DISTINCT id FROM (
+	(SELECT p.id FROM contact p WHERE p.name ILIKE ANY ($1::text[]) AND p.merged_into IS NULL LIMIT $n)
+	UNION ALL
+	(SELECT i.contact_id FROM identity i WHERE i.value ILIKE ANY ($2::text[]) OR i.display ILIKE ANY ($1::text[]) LIMIT $n)) x LIMIT $n`
 
 	// MatchesSQL is the condition of the walk on a contact p: $names and $values stand for the patterns.
 	MatchesSQL = `(p.name ILIKE ANY ($names) OR EXISTS (SELECT 1 FROM identity i
@@ -67,7 +69,7 @@ func fragment(text string) []string {
 
 // Find names the people; more than MaxFound of them means that the search must walk.
 func (s Search) Find(ctx context.Context, db postgres.DB) ([]int64, error) {
-	rows, err := db.Query(ctx, findContactsSQL, s.Names, s.Values, MaxFound+1)
+	rows, err := db.Query(ctx, strings.ReplaceAll(findContactsSQL, "$n", strconv.Itoa(MaxFound+1)), s.Names, s.Values)
 	if err != nil {
 		return nil, fmt.Errorf("search contacts: %w", err)
 	}

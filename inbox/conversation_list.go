@@ -64,7 +64,7 @@ func (d *Desk) Conversations(ctx context.Context, a staff.Access, q ListQuery) (
 	if q.Search != "" {
 		ctx, cancel := context.WithTimeout(ctx, crm.SearchBudget)
 		defer cancel()
-		if err := l.search(ctx, d.pool, q.Search); err != nil {
+		if err := l.search(ctx, d.pool, a, q.Search); err != nil {
 			return nil, "", crm.SearchError(ctx, err)
 		}
 		items, next, err = l.run(ctx, d)
@@ -162,6 +162,7 @@ type list struct {
 	teams    string
 	statuses []string // alternatives, each a condition that some partial index implies
 	branches []branch // what the caller sees, disjoint
+	whole    bool     // the branches are all that he sees, not a part of it
 	filters  []string
 	limit    int
 	after    string
@@ -282,6 +283,7 @@ func (l *list) setView(a staff.Access, q ListQuery) error {
 		}
 	case view == "", view == ViewAll, view == ViewWaiting, view == ViewSnoozed, view == ViewClosed:
 		l.branch(a, scopeBranches(a.Scope)...)
+		l.whole = true
 	default:
 		return errs.Field("query.view", "must be mine, unassigned, all, waiting, snoozed, closed or team: with an id")
 	}
@@ -333,8 +335,6 @@ func (l *list) page() int {
 }
 
 func (l *list) sql() string {
-	const joins = ` JOIN contact p ON p.id = c.contact_id JOIN channel h ON h.id = c.channel_id
-	LEFT JOIN read_marker r ON r.conversation_id = c.id AND r.agent_id = `
 	order := fmt.Sprintf("ORDER BY c.last_at DESC, c.id DESC LIMIT %d", l.page())
 	var parts []string
 	for _, b := range l.branches {
@@ -346,20 +346,20 @@ func (l *list) sql() string {
 			if l.after != "" {
 				conds = append(conds, l.after)
 			}
-			where := strings.Join(conds, " AND ")
+			part := "SELECT c.* FROM conversation c WHERE " + strings.Join(conds, " AND ") + " " + order
 			if b.each {
-				parts = append(parts, fmt.Sprintf(`SELECT c.* FROM unnest(%s) t (id) CROSS JOIN LATERAL (
-	SELECT c.id, c.last_at FROM conversation c WHERE %s %s) c %s`, l.teams, where, order, order))
-				continue
+				// behind a SELECT the planner does not see how many teams there are; it would plan anew for every caller
+				part = fmt.Sprintf("SELECT c.* FROM unnest((SELECT %s)) t (id) CROSS JOIN LATERAL (%s) c %s", l.teams, part, order)
 			}
-			if len(l.branches)*len(l.statuses) == 1 {
-				return "SELECT " + conversationViewColumns + ", coalesce(r.in_no, 0) FROM conversation c" + joins + l.me +
-					" WHERE " + where + " " + order
-			}
-			parts = append(parts, "SELECT c.id, c.last_at FROM conversation c WHERE "+where+" "+order)
+			parts = append(parts, part)
 		}
 	}
-	return "SELECT " + conversationViewColumns + ", coalesce(r.in_no, 0) FROM (SELECT c.* FROM ((" +
-		strings.Join(parts, ")\nUNION ALL (") + ")) c " + order + ") k JOIN conversation c ON c.id = k.id" + joins + l.me +
-		" ORDER BY k.last_at DESC, k.id DESC"
+	rows := parts[0]
+	if len(parts) > 1 {
+		rows = "SELECT c.* FROM ((" + strings.Join(parts, ")\nUNION ALL (") + ")) c " + order
+	}
+	// the page is cut before anything is joined to it: however wrong an estimate, names are looked up for one page only
+	return "SELECT " + conversationViewColumns + ", coalesce(r.in_no, 0) FROM (" + rows + `) c
+	JOIN contact p ON p.id = c.contact_id JOIN channel h ON h.id = c.channel_id
+	LEFT JOIN read_marker r ON r.conversation_id = c.id AND r.agent_id = ` + l.me + " ORDER BY c.last_at DESC, c.id DESC"
 }
