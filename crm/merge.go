@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
+	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/internal/ids"
 	"github.com/parley-hub/parley/internal/postgres"
 )
@@ -37,6 +38,9 @@ func (s *Service) Merge(ctx context.Context, by events.Actor, into int64, from [
 	}
 	err := postgres.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		out = Merged{}
+		if err := idem.Done(ctx, tx); err != nil {
+			return err
+		}
 		target, err := Survivor(ctx, tx, into)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
+	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/internal/postgres"
 )
 
@@ -21,8 +22,10 @@ func (s *Service) Undo(ctx context.Context, by events.Actor, mergeID int64) (int
 	var from int64
 	err := postgres.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		var err error
-		from, err = s.undo(ctx, tx, by, mergeID)
-		return err
+		if from, err = s.undo(ctx, tx, by, mergeID); err != nil {
+			return err
+		}
+		return idem.Done(ctx, tx)
 	})
 	if err == nil {
 		events.Wake(s.bus)
@@ -53,7 +56,7 @@ func (s *Service) UndoBatch(ctx context.Context, by events.Actor, batch int64) (
 			}
 			out = append(out, from)
 		}
-		return nil
+		return idem.Done(ctx, tx)
 	})
 	if err == nil {
 		events.Wake(s.bus)

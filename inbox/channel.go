@@ -18,6 +18,7 @@ import (
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
+	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/internal/ids"
 	"github.com/parley-hub/parley/internal/postgres"
 	"github.com/parley-hub/parley/internal/secret"
@@ -306,6 +307,9 @@ func (c *Channels) change(ctx context.Context, fn func(tx pgx.Tx) ([]events.Even
 	err := postgres.InTx(ctx, c.pool, func(tx pgx.Tx) error {
 		evs, err := fn(tx)
 		if err != nil {
+			return err
+		}
+		if err := idem.Done(ctx, tx); err != nil {
 			return err
 		}
 		return events.Append(ctx, tx, evs...)

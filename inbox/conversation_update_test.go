@@ -347,3 +347,21 @@ func TestSnoozedComeBackInTime(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRemovedTeamLeavesItsConversationsToEverybody(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	team := o.team()
+	boss := o.agent(staff.Admin, staff.ScopeAll)
+	id := o.open(Open, team, 0)
+	if err := o.ReleaseTeam(o.ctx, boss, team); err != nil {
+		t.Fatal(err)
+	}
+	c, err := o.Conversation(o.ctx, o.agent(staff.Member, staff.ScopeOwn), id)
+	if err != nil || c.TeamID != nil {
+		t.Errorf("got %+v, %v; want it in no team and for everybody", c, err)
+	}
+	if n := o.id(`SELECT count(*) FROM event WHERE kind = 'conversation.updated' AND team_before = $1 AND team_id IS NULL`, int64(team)); n != 1 {
+		t.Errorf("got %d events, want 1", n)
+	}
+}

@@ -66,6 +66,9 @@ func (s *Server) teamUpdate(ctx context.Context, in *teamUpdateIn) (*one[staff.T
 }
 
 func (s *Server) teamDelete(ctx context.Context, in *idIn) (*nothing, error) {
+	if err := s.deps.Desk.ReleaseTeam(ctx, CallerFrom(ctx), in.ID); err != nil {
+		return nil, err
+	}
 	return done(s.deps.Staff.DeleteTeam(ctx, CallerFrom(ctx), in.ID))
 }
 
