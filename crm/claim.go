@@ -276,4 +276,4 @@ func namedOwner(v int64) *ids.ID {
 	return &id
 }
 
-var _ postgres.DB = (pgx.Tx)(nil)
+var _ postgres.DB = pgx.Tx(nil)

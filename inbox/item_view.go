@@ -80,8 +80,6 @@ type messageRow struct {
 	replyID    *uuid.UUID
 }
 
-func (m *messageRow) key() MessageKey { return MessageKey{At: m.At, ID: m.ID} }
-
 func scanMessage(row pgx.CollectableRow) (messageRow, error) {
 	var m messageRow
 	var data []byte

@@ -38,9 +38,15 @@ func TestSees(t *testing.T) {
 		team, assignee ids.ID
 		own, team1     bool
 	}{
-		{mine, me, true, true}, {foreign, me, true, true}, {0, me, true, true},
-		{mine, other, false, true}, {foreign, other, false, false}, {0, other, false, false},
-		{mine, 0, true, true}, {foreign, 0, false, false}, {0, 0, true, true},
+		{mine, me, true, true},
+		{foreign, me, true, true},
+		{0, me, true, true},
+		{mine, other, false, true},
+		{foreign, other, false, false},
+		{0, other, false, false},
+		{mine, 0, true, true},
+		{foreign, 0, false, false},
+		{0, 0, true, true},
 	} {
 		for scope, want := range map[Scope]bool{ScopeOwn: c.own, ScopeTeam: c.team1, ScopeAll: true, "": c.own} {
 			a := Access{AgentID: me, Scope: scope, Teams: []ids.ID{mine}}

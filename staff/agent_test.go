@@ -225,8 +225,13 @@ func TestSettings(t *testing.T) {
 	_, err := h.UpdateSettings(h.ctx, sue, SettingsPatch{PasswordMin: ptr(8)})
 	wantCode(t, err, errs.Forbidden)
 	for _, p := range []SettingsPatch{
-		{PasswordMin: ptr(7)}, {SessionIdleHours: ptr(0)}, {SessionMaxDays: ptr(91)}, {UndoSeconds: ptr(-1)}, {Locale: ptr("fr")},
-		{PhoneRegion: ptr("de")}, {WorkspaceName: ptr("a\r\nb")},
+		{PasswordMin: ptr(7)},
+		{SessionIdleHours: ptr(0)},
+		{SessionMaxDays: ptr(91)},
+		{UndoSeconds: ptr(-1)},
+		{Locale: ptr("fr")},
+		{PhoneRegion: ptr("de")},
+		{WorkspaceName: ptr("a\r\nb")},
 	} {
 		_, err := h.UpdateSettings(h.ctx, boss, p)
 		wantCode(t, err, errs.Invalid)

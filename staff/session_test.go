@@ -30,8 +30,12 @@ func TestLogin(t *testing.T) {
 		t.Errorf("the address is not taken as typed: %v", err)
 	}
 	for _, c := range [][2]string{
-		{"anna@hub.example", "wrong password here"}, {"anna@hub.example", ""}, {"nobody@hub.example", goodPassword}, {"", ""},
-		{"anna@hub.example", goodPassword + "\x00"}, {"anna@hub.example\x00", goodPassword},
+		{"anna@hub.example", "wrong password here"},
+		{"anna@hub.example", ""},
+		{"nobody@hub.example", goodPassword},
+		{"", ""},
+		{"anna@hub.example", goodPassword + "\x00"},
+		{"anna@hub.example\x00", goodPassword},
 		{"anna@hub.example", strings.Repeat("x", 100_000)},
 	} {
 		_, _, err := h.Login(h.ctx, c[0], c[1], "", Client{IP: "192.0.2.2"})

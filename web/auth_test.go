@@ -63,8 +63,10 @@ func TestWrongSignIn(t *testing.T) {
 	e.hire("anna", staff.Member, staff.ScopeTeam)
 	var answers []string
 	for i, c := range []map[string]any{
-		{"email": "anna@hub.example", "password": "wrong"}, {"email": "nobody@hub.example", "password": goodPassword},
-		{"email": "anna@hub.example", "password": strings.Repeat("x", 300)}, {"email": "x", "password": ""},
+		{"email": "anna@hub.example", "password": "wrong"},
+		{"email": "nobody@hub.example", "password": goodPassword},
+		{"email": "anna@hub.example", "password": strings.Repeat("x", 300)},
+		{"email": "x", "password": ""},
 	} {
 		w := e.call(as{remote: fmt.Sprintf("192.0.2.%d:1", 50+i)}, http.MethodPost, "/api/session", c)
 		if w.Code != http.StatusUnauthorized || len(w.Result().Cookies()) != 0 {

@@ -66,12 +66,17 @@ func (r route) uploads() bool       { return r.limit > jsonLimit }
 func (r route) idempotent() bool {
 	return r.method == http.MethodPost && r.need != public && !r.uploads()
 }
-func get(p string, n need, h handler, o ...option) route  { return line(http.MethodGet, p, n, h, o) }
+
+func get(p string, n need, h handler, o ...option) route { return line(http.MethodGet, p, n, h, o) }
+
 func post(p string, n need, h handler, o ...option) route { return line(http.MethodPost, p, n, h, o) }
-func put(p string, n need, h handler, o ...option) route  { return line(http.MethodPut, p, n, h, o) }
+
+func put(p string, n need, h handler, o ...option) route { return line(http.MethodPut, p, n, h, o) }
+
 func patch(p string, n need, h handler, o ...option) route {
 	return line(http.MethodPatch, p, n, h, o)
 }
+
 func del(p string, n need, h handler, o ...option) route {
 	return line(http.MethodDelete, p, n, h, o)
 }

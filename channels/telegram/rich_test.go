@@ -53,8 +53,11 @@ func wellFormed(t testing.TB, s string) {
 func TestOverlappingEntitiesStayWellFormed(t *testing.T) {
 	t.Parallel()
 	r := fromEntities("abcdef", []models.MessageEntity{
-		{Type: "bold", Offset: 0, Length: 4}, {Type: "italic", Offset: 2, Length: 4}, {Type: "underline", Offset: -1, Length: 3},
-		{Type: "code", Offset: 5, Length: 100}, {Type: "strikethrough", Offset: 3, Length: 0},
+		{Type: "bold", Offset: 0, Length: 4},
+		{Type: "italic", Offset: 2, Length: 4},
+		{Type: "underline", Offset: -1, Length: 3},
+		{Type: "code", Offset: 5, Length: 100},
+		{Type: "strikethrough", Offset: 3, Length: 0},
 	})
 	want := "<b>ab<i>cd</i></b><i>e<code>f</code></i>"
 	if got := r.html(); got != want {

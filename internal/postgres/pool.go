@@ -120,5 +120,5 @@ var (
 	_ DB = (*pgxpool.Pool)(nil)
 	_ DB = (*pgxpool.Conn)(nil)
 	_ DB = (*pgx.Conn)(nil)
-	_ DB = (pgx.Tx)(nil)
+	_ DB = pgx.Tx(nil)
 )

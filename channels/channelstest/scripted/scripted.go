@@ -68,8 +68,10 @@ type delivery struct {
 // New makes a remote whose channels can do everything except de-duplicating.
 func New() *Remote {
 	return &Remote{
-		Caps: channels.Capabilities{MaxText: 4096, MaxFile: 50 << 20, Formatting: true, Files: true, Reply: true, Edit: true,
-			Delete: true, React: true, Typing: true, FirstContact: true, ParallelSends: 8},
+		Caps: channels.Capabilities{
+			MaxText: 4096, MaxFile: 50 << 20, Formatting: true, Files: true, Reply: true, Edit: true,
+			Delete: true, React: true, Typing: true, FirstContact: true, ParallelSends: 8,
+		},
 		wake: map[int64]chan struct{}{}, queue: map[int64][]*delivery{}, acked: map[int64]int64{}, running: map[int64]int{},
 		states: map[int64]channels.State{}, seen: map[string]channels.SendResult{}, media: map[string][]byte{},
 	}

@@ -217,12 +217,14 @@ func (b *Bot) post(client *http.Client, hook webhook, u *update) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("Connection failed: %w", err) //nolint:staticcheck // Telegram's words
+		//lint:ignore ST1005 Telegram's own words
+		return fmt.Errorf("Connection failed: %w", err)
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("Wrong response from the webhook: %s", resp.Status) //nolint:staticcheck // Telegram's words
+		//lint:ignore ST1005 Telegram's own words
+		return fmt.Errorf("Wrong response from the webhook: %s", resp.Status)
 	}
 	// The answer may name a method to run.
 	p := &params{values: map[string]string{}, files: map[string]*file{}}

@@ -57,7 +57,8 @@ func (b *bundle) call(t *testing.T, method string, values url.Values) (out struc
 	Parameters  struct {
 		RetryAfter int `json:"retry_after"`
 	}
-}) {
+},
+) {
 	t.Helper()
 	resp, err := b.http.PostForm(b.URL()+"/bot"+tgfake.Token+"/"+method, values)
 	if err != nil {
