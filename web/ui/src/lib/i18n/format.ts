@@ -104,11 +104,16 @@ export function duration(locale: Locale, ms: number): string {
         : ms < 2 * day
           ? [ms / hour, 'hour']
           : [ms / day, 'day']
-  return number(locale, Math.max(0, Math.floor(value as number)), {
-    style: 'unit',
-    unit: unit as string,
-    unitDisplay: 'short',
-  })
+  // British English says "18 mins", which is no shorter than it need be.
+  return cachedUnit(locale, unit as string).format(Math.max(0, Math.floor(value as number)))
+}
+
+function cachedUnit(locale: Locale, unit: string): Intl.NumberFormat {
+  const tag = locale === 'en' ? 'en-US' : tags[locale]
+  return cached(
+    `u${tag}${unit}`,
+    () => new Intl.NumberFormat(tag, { style: 'unit', unit, unitDisplay: 'short' }),
+  )
 }
 
 /** 1:26 of a recording. */

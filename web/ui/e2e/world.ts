@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+
+/** What the tests are told about the hub that they meet; see README.md. */
+export const world = {
+  url: process.env.PARLEY_E2E_URL ?? '',
+  /** The one-time link of a hub without an administrator; without it the account below must exist. */
+  setupUrl: process.env.PARLEY_E2E_SETUP_URL ?? '',
+  name: 'Nadia Kebede',
+  email: process.env.PARLEY_E2E_EMAIL ?? 'nadia@hub.test',
+  password: process.env.PARLEY_E2E_PASSWORD ?? 'correct horse battery staple',
+  workspace: 'Habesha Fitness',
+  /** The fake Bot API with its /control/, and a token that it knows. */
+  telegramUrl: process.env.PARLEY_E2E_TELEGRAM_URL ?? '',
+  telegramToken: process.env.PARLEY_E2E_TELEGRAM_TOKEN ?? '',
+}
+
+/** Where the signed-in session is kept between the projects. */
+export const state = fileURLToPath(new URL('../test-results/state.json', import.meta.url))

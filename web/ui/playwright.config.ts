@@ -1,0 +1,42 @@
+import { defineConfig } from '@playwright/test'
+import { state } from './e2e/world'
+
+export default defineConfig({
+  testDir: 'e2e',
+  fullyParallel: false,
+  workers: 1, // one hub, one story
+  timeout: 60_000,
+  expect: { timeout: 10_000 },
+  forbidOnly: !!process.env.CI,
+  reporter: [['list']],
+  use: {
+    baseURL: process.env.PARLEY_E2E_URL,
+    locale: 'en-GB',
+    timezoneId: 'UTC',
+    viewport: { width: 1440, height: 900 },
+    trace: 'retain-on-failure',
+    launchOptions: {
+      // The machine's own browser: nothing is downloaded.
+      executablePath: process.env.PARLEY_E2E_CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+  projects: [
+    // Makes the account (or signs in) and keeps the session for all others.
+    { name: 'auth', testMatch: 'auth.spec.ts' },
+    {
+      name: 'app',
+      testIgnore: 'auth.spec.ts',
+      dependencies: ['auth'],
+      use: { storageState: state },
+    },
+  ],
+})
