@@ -2,6 +2,8 @@ module github.com/parley-hub/parley
 
 go 1.26.0
 
+ignore ./web/ui/node_modules
+
 require (
 	github.com/caarlos0/env/v11 v11.4.2
 	github.com/compose-spec/compose-go/v2 v2.16.2

@@ -50,7 +50,7 @@ func startDemo(ctx context.Context, h *hub) error {
 	if err := h.demoChannel(ctx, server.URL()); err != nil {
 		return fmt.Errorf("sample channel: %w", err)
 	}
-	d := &demo{server: server, rand: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // the same story every time
+	d := &demo{server: server, rand: rand.New(rand.NewPCG(1, 1))} // the same story every time
 	h.services.start(ctx, "demo", d.run)
 	return nil
 }

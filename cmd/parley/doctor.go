@@ -77,7 +77,7 @@ func (r *report) disk(dir string) {
 		r.say("disk", fmt.Errorf("%s: %w", dir, err), "")
 		return
 	}
-	free := uint64(st.Bavail) * uint64(st.Bsize) //nolint:unconvert,gosec // the types differ between systems
+	free := uint64(st.Bavail) * uint64(st.Bsize) //nolint:unconvert // the types differ between systems
 	if free < diskLow {
 		r.say("disk", fmt.Errorf("%s has %d MB left: make room, or move the data directory", dir, free>>20), "")
 		return

@@ -45,17 +45,14 @@ type Info struct {
 
 const keyLength = 64
 
-// checkKey lets only what Put makes near a path.
-func checkKey(key string) error {
-	if len(key) != keyLength {
-		return notFound(nil)
-	}
-	for _, c := range key {
+// isKey lets only what Put makes near a path.
+func isKey(s string) bool {
+	for _, c := range s {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return notFound(nil)
+			return false
 		}
 	}
-	return nil
+	return len(s) == keyLength
 }
 
 func notFound(err error) error {

@@ -66,8 +66,8 @@ func (b *Bucket) Put(ctx context.Context, r io.Reader, limit int64) (key string,
 
 // Open implements Store. Seeking asks the object store for the range from there on.
 func (b *Bucket) Open(ctx context.Context, key string) (io.ReadSeekCloser, int64, error) {
-	if err := checkKey(key); err != nil {
-		return nil, 0, err
+	if !isKey(key) {
+		return nil, 0, notFound(nil)
 	}
 	r, err := b.bucket.NewReader(ctx, key, nil)
 	if gcerrors.Code(err) == gcerrors.NotFound {
@@ -81,7 +81,7 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadSeekCloser, int64
 
 // Delete implements Store.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
-	if checkKey(key) != nil {
+	if !isKey(key) {
 		return nil
 	}
 	if err := b.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
@@ -100,7 +100,7 @@ func (b *Bucket) Walk(ctx context.Context, fn func(Info) error) error {
 		if err != nil {
 			return fmt.Errorf("list files: %w", unavailable(err))
 		}
-		if o.IsDir || checkKey(o.Key) != nil {
+		if o.IsDir || !isKey(o.Key) {
 			continue
 		}
 		if err := fn(Info{Key: o.Key, Size: o.Size, PutAt: o.ModTime}); err != nil {

@@ -115,8 +115,8 @@ func (d *Dir) syncDir(name string) error {
 
 // Open implements Store.
 func (d *Dir) Open(_ context.Context, key string) (io.ReadSeekCloser, int64, error) {
-	if err := checkKey(key); err != nil {
-		return nil, 0, err
+	if !isKey(key) {
+		return nil, 0, notFound(nil)
 	}
 	f, err := d.root.Open(fileOf(key))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,7 +134,7 @@ func (d *Dir) Open(_ context.Context, key string) (io.ReadSeekCloser, int64, err
 
 // Delete implements Store.
 func (d *Dir) Delete(_ context.Context, key string) error {
-	if checkKey(key) != nil {
+	if !isKey(key) {
 		return nil
 	}
 	if err := d.root.Remove(fileOf(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -158,7 +158,7 @@ func (d *Dir) Walk(ctx context.Context, fn func(Info) error) error {
 			}
 			return nil
 		}
-		if checkKey(e.Name()) != nil {
+		if !isKey(e.Name()) {
 			return nil // not ours
 		}
 		info, err := e.Info()

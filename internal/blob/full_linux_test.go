@@ -39,6 +39,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func fillDisk(t *testing.T, dir string) {
+	t.Helper()
 	if err := errors.Join(syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
 		syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m")); err != nil {
 		t.Fatalf("mount: %v", err)

@@ -45,7 +45,10 @@ func stores(t *testing.T) map[string]blob.Store {
 func each(t *testing.T, check func(t *testing.T, s blob.Store)) {
 	t.Helper()
 	for name, s := range stores(t) {
-		t.Run(name, func(t *testing.T) { check(t, s) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, s)
+		})
 	}
 }
 
