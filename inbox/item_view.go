@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/parley-hub/parley/internal/ids"
 	"github.com/parley-hub/parley/internal/postgres"
 )
 
@@ -32,19 +31,18 @@ const maxQuoteText = 200
 const (
 	messageColumns = `m.at, m.id, m.version, m.seq, m.conversation_id, m.identity_id, m.kind, m.content, m.direction,
 	m.author_kind, m.author_id, m.text, m.html, m.subject, m.data, m.status, m.error, m.reply_to_at, m.reply_to_id,
-	m.group_key, m.in_no, m.history, m.send_at, m.edited_at, m.deleted_at`
+	m.group_key, m.in_no, m.history, m.send_at, m.edited_at, m.deleted_at,
+	c.channel_id, h.kind, coalesce(sp.id, cp.id), coalesce(sp.name, cp.name), coalesce(a.name, '')`
+
+	// where a message m stands and who wrote it. A customer is found through the identity that it came from, also after a
+	// merge and in a group; without one he is the conversation's contact
+	messageJoins = ` JOIN conversation c ON c.id = m.conversation_id JOIN channel h ON h.id = c.channel_id
+	JOIN contact cp ON cp.id = c.contact_id
+	LEFT JOIN identity si ON m.author_kind = 'contact' AND si.id = m.identity_id LEFT JOIN contact sp ON sp.id = si.contact_id
+	LEFT JOIN agent a ON m.author_kind = 'agent' AND a.id = m.author_id`
 
 	loadMessagesSQL = `SELECT ` + messageColumns + `
-FROM unnest($1::timestamptz[], $2::uuid[]) k (at, id) JOIN message m ON m.at = k.at AND m.id = k.id`
-
-	itemConversationsSQL = `SELECT c.id, c.channel_id, h.kind, c.contact_id, p.name
-FROM conversation c JOIN channel h ON h.id = c.channel_id JOIN contact p ON p.id = c.contact_id
-WHERE c.id = ANY ($1::bigint[])`
-
-	itemSendersSQL = `SELECT i.id, p.id, p.name FROM identity i JOIN contact p ON p.id = i.contact_id
-WHERE i.id = ANY ($1::bigint[])`
-
-	itemAgentsSQL = `SELECT id, name FROM agent WHERE id = ANY ($1::bigint[])`
+FROM unnest($1::timestamptz[], $2::uuid[]) k (at, id) JOIN message m ON m.at = k.at AND m.id = k.id` + messageJoins
 
 	itemAttachmentsSQL = `SELECT message_id, id, kind, name, type, size, width, height, duration_ms, state, error, preview <> ''
 FROM attachment WHERE message_id = ANY ($1::uuid[]) ORDER BY message_id, position, id`
@@ -62,32 +60,37 @@ ORDER BY r.at, r.identity_id, r.agent_id, r.emoji`
 	itemRevisionsSQL = `SELECT v.message_id, count(*)::int FROM unnest($1::timestamptz[], $2::uuid[]) k (at, id)
 	JOIN message_revision v ON v.message_at = k.at AND v.message_id = k.id GROUP BY v.message_id`
 
-	itemQuotesSQL = `SELECT m.id, coalesce(CASE m.author_kind WHEN 'agent' THEN a.name WHEN 'contact' THEN coalesce(p.name, cp.name) END, ''),
+	itemQuotesSQL = `SELECT m.id, CASE m.author_kind WHEN 'agent' THEN coalesce(a.name, '') WHEN 'contact' THEN coalesce(sp.name, cp.name) ELSE '' END,
 	left(m.text, 201), m.content, m.deleted_at IS NOT NULL
 FROM unnest($1::timestamptz[], $2::uuid[]) k (at, id)
-	JOIN message m ON m.at = k.at AND m.id = k.id
-	JOIN conversation c ON c.id = m.conversation_id JOIN contact cp ON cp.id = c.contact_id
-	LEFT JOIN agent a ON m.author_kind = 'agent' AND a.id = m.author_id
-	LEFT JOIN identity i ON i.id = m.identity_id LEFT JOIN contact p ON p.id = i.contact_id`
+	JOIN message m ON m.at = k.at AND m.id = k.id` + messageJoins
 )
 
 // messageRow is a row of message with what an Item needs to become whole.
 type messageRow struct {
 	Item
-	identityID *int64
-	authorID   *int64
-	replyAt    *time.Time
-	replyID    *uuid.UUID
+	replyAt *time.Time
+	replyID *uuid.UUID
 }
 
 func scanMessage(row pgx.CollectableRow) (messageRow, error) {
 	var m messageRow
 	var data []byte
-	err := row.Scan(&m.At, &m.ID, &m.Version, &m.Seq, &m.ConversationID, &m.identityID, &m.Kind, &m.Content, &m.Direction,
-		&m.Author.Kind, &m.authorID, &m.Text, &m.HTML, &m.Subject, &data, &m.Status, &m.Error, &m.replyAt, &m.replyID,
-		&m.Album, &m.InNo, &m.History, &m.SendAt, &m.EditedAt, &m.DeletedAt)
+	var identity, agent *int64
+	var contact int64
+	var contactName, agentName string
+	err := row.Scan(&m.At, &m.ID, &m.Version, &m.Seq, &m.ConversationID, &identity, &m.Kind, &m.Content, &m.Direction,
+		&m.Author.Kind, &agent, &m.Text, &m.HTML, &m.Subject, &data, &m.Status, &m.Error, &m.replyAt, &m.replyID,
+		&m.Album, &m.InNo, &m.History, &m.SendAt, &m.EditedAt, &m.DeletedAt,
+		&m.ChannelID, &m.ChannelKind, &contact, &contactName, &agentName)
 	if err != nil {
 		return m, err
+	}
+	switch {
+	case m.Author.Kind == "contact":
+		m.Author.ID, m.Author.Name = idPtr(contact), contactName
+	case m.Author.Kind == "agent" && agent != nil:
+		m.Author.ID, m.Author.Name = idPtr(*agent), agentName
 	}
 	m.Data = json.RawMessage(data)
 	m.At = m.At.UTC()
@@ -131,37 +134,29 @@ func splitKeys(keys []MessageKey) (at []time.Time, id []uuid.UUID) {
 
 // itemParts is what the items of one page need besides their rows.
 type itemParts struct {
-	conversations map[ids.ID]itemConversation
-	senders       map[int64]Named
-	agents        map[int64]string
-	attachments   map[uuid.UUID][]Attachment
-	reactions     map[uuid.UUID][]Reaction
-	raw           map[uuid.UUID]bool
-	revisions     map[uuid.UUID]int
-	quotes        map[uuid.UUID]Quote
+	attachments map[uuid.UUID][]Attachment
+	reactions   map[uuid.UUID][]Reaction
+	raw         map[uuid.UUID]bool
+	revisions   map[uuid.UUID]int
+	quotes      map[uuid.UUID]Quote
 }
 
-type itemConversation struct {
-	channelID   ids.ID
-	channelKind string
-	contact     Named
-}
-
-// dressItems adds channel, author, attachments, reactions, quotes, revisions and the raw address to rows: one round trip
-// of pipelined statements, each over the whole page, and only those that a row of the page can need.
+// dressItems adds attachments, reactions, quotes, revisions and the raw address to rows: one round trip of pipelined
+// statements, each over the whole page, and only those that a row of the page can need.
 func dressItems(ctx context.Context, db postgres.DB, msgs []messageRow) ([]Item, error) {
 	if len(msgs) == 0 {
 		return []Item{}, nil
 	}
 	p := itemParts{
-		conversations: map[ids.ID]itemConversation{}, senders: map[int64]Named{}, agents: map[int64]string{},
 		attachments: map[uuid.UUID][]Attachment{}, reactions: map[uuid.UUID][]Reaction{}, raw: map[uuid.UUID]bool{},
 		revisions: map[uuid.UUID]int{}, quotes: map[uuid.UUID]Quote{},
 	}
 	b := &pgx.Batch{}
 	p.queue(b, msgs)
-	if err := db.SendBatch(ctx, b).Close(); err != nil {
-		return nil, fmt.Errorf("load parts of items: %w", err)
+	if b.Len() > 0 {
+		if err := db.SendBatch(ctx, b).Close(); err != nil {
+			return nil, fmt.Errorf("load parts of items: %w", err)
+		}
 	}
 	items := make([]Item, len(msgs))
 	for i := range msgs {
@@ -172,23 +167,6 @@ func dressItems(ctx context.Context, db postgres.DB, msgs []messageRow) ([]Item,
 
 func (p *itemParts) dress(m *messageRow) Item {
 	it := m.Item
-	c := p.conversations[it.ConversationID]
-	it.ChannelID, it.ChannelKind = c.channelID, c.channelKind
-	switch it.Author.Kind {
-	case "contact":
-		// the identity leads to the person, also after a merge and in a group; without one it is the conversation's contact
-		who := c.contact
-		if m.identityID != nil {
-			if s, ok := p.senders[*m.identityID]; ok {
-				who = s
-			}
-		}
-		it.Author.ID, it.Author.Name = idPtr(int64(who.ID)), who.Name
-	case "agent":
-		if m.authorID != nil {
-			it.Author.ID, it.Author.Name = idPtr(*m.authorID), p.agents[*m.authorID]
-		}
-	}
 	it.Attachments = orEmpty(p.attachments[it.ID])
 	it.Reactions = orEmpty(p.reactions[it.ID])
 	it.Revisions = p.revisions[it.ID]

@@ -1,53 +1,21 @@
 package inbox
 
 import (
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/parley-hub/parley/internal/ids"
 )
 
 // queue puts into the batch what the page can need; the results are read into p when the batch is sent.
 func (p *itemParts) queue(b *pgx.Batch, msgs []messageRow) {
 	need := needOf(msgs)
-	b.Queue(itemConversationsSQL, need.conversations).Query(func(rows pgx.Rows) error {
-		var id ids.ID
-		var c itemConversation
-		_, err := pgx.ForEachRow(rows, []any{&id, &c.channelID, &c.channelKind, &c.contact.ID, &c.contact.Name}, func() error {
-			p.conversations[id] = c
-			return nil
-		})
-		return err
-	})
-	if len(need.senders) > 0 {
-		b.Queue(itemSendersSQL, need.senders).Query(func(rows pgx.Rows) error {
-			var id int64
-			var n Named
-			_, err := pgx.ForEachRow(rows, []any{&id, &n.ID, &n.Name}, func() error {
-				p.senders[id] = n
-				return nil
-			})
-			return err
-		})
-	}
-	if len(need.agents) > 0 {
-		b.Queue(itemAgentsSQL, need.agents).Query(func(rows pgx.Rows) error {
-			var id int64
-			var name string
-			_, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error {
-				p.agents[id] = name
-				return nil
-			})
-			return err
-		})
-	}
 	if len(need.ids) > 0 {
 		b.Queue(itemAttachmentsSQL, need.ids).Query(p.readAttachments)
 		b.Queue(itemReactionsSQL, need.ats, need.ids).Query(p.readReactions)
-		b.Queue(itemRawSQL, need.ats, need.ids).Query(func(rows pgx.Rows) error {
+	}
+	if len(need.inIDs) > 0 {
+		b.Queue(itemRawSQL, need.inAts, need.inIDs).Query(func(rows pgx.Rows) error {
 			var id uuid.UUID
 			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
 				p.raw[id] = true
@@ -74,28 +42,25 @@ func (p *itemParts) queue(b *pgx.Batch, msgs []messageRow) {
 
 // itemNeed collects the keys of everything that a page refers to.
 type itemNeed struct {
-	conversations, senders, agents []int64
-	ats                            []time.Time // of messages and notes: events carry no files and get no reactions
-	ids                            []uuid.UUID
-	editedAts                      []time.Time
-	editedIDs                      []uuid.UUID
-	quoteAts                       []time.Time
-	quoteIDs                       []uuid.UUID
+	ats       []time.Time // of messages and notes: events carry no files and get no reactions
+	ids       []uuid.UUID
+	inAts     []time.Time // of what a channel gave us, perhaps with its own bytes
+	inIDs     []uuid.UUID
+	editedAts []time.Time
+	editedIDs []uuid.UUID
+	quoteAts  []time.Time
+	quoteIDs  []uuid.UUID
 }
 
 func needOf(msgs []messageRow) itemNeed {
 	var n itemNeed
 	for i := range msgs {
 		m := &msgs[i]
-		n.conversations = append(n.conversations, int64(m.ConversationID))
-		if m.Author.Kind == "contact" && m.identityID != nil {
-			n.senders = append(n.senders, *m.identityID)
-		}
-		if m.Author.Kind == "agent" && m.authorID != nil {
-			n.agents = append(n.agents, *m.authorID)
-		}
 		if m.Kind != kindEvent {
 			n.ats, n.ids = append(n.ats, m.At), append(n.ids, m.ID)
+		}
+		if m.Kind == kindMessage && (m.Direction == "in" || m.Author.ID == nil) {
+			n.inAts, n.inIDs = append(n.inAts, m.At), append(n.inIDs, m.ID)
 		}
 		if m.EditedAt != nil || m.DeletedAt != nil {
 			n.editedAts, n.editedIDs = append(n.editedAts, m.At), append(n.editedIDs, m.ID)
@@ -104,13 +69,7 @@ func needOf(msgs []messageRow) itemNeed {
 			n.quoteAts, n.quoteIDs = append(n.quoteAts, *m.replyAt), append(n.quoteIDs, *m.replyID)
 		}
 	}
-	n.conversations, n.senders, n.agents = distinct(n.conversations), distinct(n.senders), distinct(n.agents)
 	return n
-}
-
-func distinct(s []int64) []int64 {
-	slices.Sort(s)
-	return slices.Compact(s)
 }
 
 func (p *itemParts) readAttachments(rows pgx.Rows) error {

@@ -17,29 +17,36 @@ import (
 )
 
 // Order of a timeline: (at, seq). Both never change, so a cursor stays right whatever comes in. The bound on at alone
-// lets the planner leave out the months that cannot hold a row.
+// lets the planner leave out the months that cannot hold a row. The page is cut first and dressed then, in one statement
+// with the look at who may see it. $4 is the conversation, or the contact.
 const (
-	timelineBeforeSQL = `SELECT ` + messageColumns + ` FROM message m
-WHERE m.conversation_id = $1 AND m.at <= $2 AND (m.at, m.seq) < ($2, $3) ORDER BY m.at DESC, m.seq DESC LIMIT $4`
+	timelineBeforeSQL = `SELECT ` + messageColumns + ` FROM (SELECT m.* FROM message m
+	WHERE m.conversation_id = $4 AND m.at <= $5 AND (m.at, m.seq) < ($5, $6) ORDER BY m.at DESC, m.seq DESC LIMIT $7) m` +
+		messageJoins + ` WHERE ` + visibleSQL + ` ORDER BY m.at DESC, m.seq DESC`
 
-	timelineAfterSQL = `SELECT ` + messageColumns + ` FROM message m
-WHERE m.conversation_id = $1 AND m.at >= $2 AND (m.at, m.seq) > ($2, $3) ORDER BY m.at, m.seq LIMIT $4`
+	timelineAfterSQL = `SELECT ` + messageColumns + ` FROM (SELECT m.* FROM message m
+	WHERE m.conversation_id = $4 AND m.at >= $5 AND (m.at, m.seq) > ($5, $6) ORDER BY m.at, m.seq LIMIT $7) m` +
+		messageJoins + ` WHERE ` + visibleSQL + ` ORDER BY m.at, m.seq`
 
-	contactBeforeSQL = `SELECT ` + messageColumns + ` FROM unnest($1::bigint[]) k (id) CROSS JOIN LATERAL (
-	SELECT m.* FROM message m WHERE m.conversation_id = k.id AND m.at <= $2 AND (m.at, m.seq) < ($2, $3)
-	ORDER BY m.at DESC, m.seq DESC LIMIT $4) m ORDER BY m.at DESC, m.seq DESC LIMIT $4`
+	contactBeforeSQL = `SELECT ` + messageColumns + ` FROM (SELECT m.* FROM conversation c CROSS JOIN LATERAL (
+		SELECT m.* FROM message m WHERE m.conversation_id = c.id AND m.at <= $5 AND (m.at, m.seq) < ($5, $6)
+		ORDER BY m.at DESC, m.seq DESC LIMIT $7) m
+	WHERE c.contact_id = $4 AND ` + visibleSQL + ` ORDER BY m.at DESC, m.seq DESC LIMIT $7) m` +
+		messageJoins + ` ORDER BY m.at DESC, m.seq DESC`
 
-	contactAfterSQL = `SELECT ` + messageColumns + ` FROM unnest($1::bigint[]) k (id) CROSS JOIN LATERAL (
-	SELECT m.* FROM message m WHERE m.conversation_id = k.id AND m.at >= $2 AND (m.at, m.seq) > ($2, $3)
-	ORDER BY m.at, m.seq LIMIT $4) m ORDER BY m.at, m.seq LIMIT $4`
+	contactAfterSQL = `SELECT ` + messageColumns + ` FROM (SELECT m.* FROM conversation c CROSS JOIN LATERAL (
+		SELECT m.* FROM message m WHERE m.conversation_id = c.id AND m.at >= $5 AND (m.at, m.seq) > ($5, $6)
+		ORDER BY m.at, m.seq LIMIT $7) m
+	WHERE c.contact_id = $4 AND ` + visibleSQL + ` ORDER BY m.at, m.seq LIMIT $7) m` +
+		messageJoins + ` ORDER BY m.at, m.seq`
 
 	seesConversationSQL = `SELECT 1 FROM conversation c WHERE c.id = $4 AND ` + visibleSQL
 
-	seesContactSQL = `SELECT c.id FROM conversation c WHERE c.contact_id = $4 AND ` + visibleSQL + ` ORDER BY c.id`
+	findMessageSQL = `SELECT m.at, m.seq FROM message m WHERE m.conversation_id = $1 AND m.id = $2`
 
-	// from the newest end: what is looked for is nearly always near it
-	findMessageSQL = `SELECT m.at, m.seq FROM message m WHERE m.conversation_id = $1 AND m.id = $2
-ORDER BY m.at DESC, m.seq DESC LIMIT 1`
+	// $5: whether $4 is a contact
+	findPlaceSQL = `SELECT m.at, m.seq FROM message m JOIN conversation c ON c.id = m.conversation_id
+WHERE m.id = $6 AND CASE WHEN $5 THEN c.contact_id ELSE c.id END = $4 AND ` + visibleSQL
 )
 
 // TimelineQuery asks for a piece of a timeline: the newest items, those before or after a place, or those around one.
@@ -73,24 +80,17 @@ func end() place { return place{time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), 1<<
 
 // Timeline shows one conversation.
 func (d *Desk) Timeline(ctx context.Context, a staff.Access, conversation ids.ID, q TimelineQuery) (Timeline, error) {
-	if err := d.sees(ctx, a, conversation); err != nil {
-		return Timeline{}, err
+	tl, err := d.timeline(ctx, thread{a: a, id: int64(conversation)}, q)
+	if err == nil && len(tl.Items) == 0 {
+		err = d.sees(ctx, a, conversation) // empty, or not to be seen
 	}
-	return d.timeline(ctx, thread{keys: []int64{int64(conversation)}}, q)
+	return tl, err
 }
 
 // ContactTimeline shows a person's timeline over all conversations that the caller may see. A contact without any is an
 // empty timeline: contacts themselves are everybody's.
 func (d *Desk) ContactTimeline(ctx context.Context, a staff.Access, contact ids.ID, q TimelineQuery) (Timeline, error) {
-	rows, err := d.pool.Query(ctx, seesContactSQL, who(a, int64(contact))...)
-	if err != nil {
-		return Timeline{}, fmt.Errorf("timeline of contact %s: %w", contact, err)
-	}
-	keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return Timeline{}, fmt.Errorf("timeline of contact %s: %w", contact, err)
-	}
-	return d.timeline(ctx, thread{keys: keys, many: true}, q)
+	return d.timeline(ctx, thread{a: a, id: int64(contact), person: true}, q)
 }
 
 // sees refuses a conversation that is not the caller's to see.
@@ -106,24 +106,18 @@ func (d *Desk) sees(ctx context.Context, a staff.Access, conversation ids.ID) er
 	return nil
 }
 
-// thread is what a timeline runs over: conversations that the caller was found to see.
+// thread is what a timeline runs over: a conversation, or all of a person's, as far as the caller sees them.
 type thread struct {
-	keys []int64
-	many bool
-}
-
-func (t thread) arg() any {
-	if t.many {
-		return t.keys
-	}
-	return t.keys[0]
+	a      staff.Access
+	id     int64
+	person bool
 }
 
 func (t thread) sql(newer bool) string {
 	switch {
-	case t.many && newer:
+	case t.person && newer:
 		return contactAfterSQL
-	case t.many:
+	case t.person:
 		return contactBeforeSQL
 	case newer:
 		return timelineAfterSQL
@@ -133,8 +127,8 @@ func (t thread) sql(newer bool) string {
 
 func (d *Desk) timeline(ctx context.Context, t thread, q TimelineQuery) (Timeline, error) {
 	q, from, err := d.checkTimeline(ctx, t, q)
-	if err != nil || len(t.keys) == 0 {
-		return Timeline{Items: []Item{}}, err
+	if err != nil {
+		return Timeline{}, err
 	}
 	var msgs []messageRow
 	var older, newer bool // more of them
@@ -185,7 +179,7 @@ func (d *Desk) timeline(ctx context.Context, t thread, q TimelineQuery) (Timelin
 
 // readTimeline reads up to limit rows from a place on, in the order of reading, and whether there are more.
 func (d *Desk) readTimeline(ctx context.Context, t thread, newer bool, from place, limit int) ([]messageRow, bool, error) {
-	rows, err := d.pool.Query(ctx, t.sql(newer), t.arg(), from.at, from.seq, limit+1)
+	rows, err := d.pool.Query(ctx, t.sql(newer), who(t.a, t.id, from.at, from.seq, limit+1)...)
 	if err != nil {
 		return nil, false, fmt.Errorf("read timeline: %w", err)
 	}
@@ -220,7 +214,7 @@ func (d *Desk) checkTimeline(ctx context.Context, t thread, q TimelineQuery) (Ti
 		return q, place{}, errs.Field("query."+field, "before, after and around exclude each other")
 	}
 	if id, err := uuid.Parse(text); err == nil && field == "around" {
-		at, err := d.findPlace(ctx, t.keys, id)
+		at, err := d.findPlace(ctx, t, id)
 		return q, at, err
 	}
 	at, seq, err := parsePair(text)
@@ -230,16 +224,14 @@ func (d *Desk) checkTimeline(ctx context.Context, t thread, q TimelineQuery) (Ti
 	return q, place{time.UnixMicro(at).UTC(), seq}, nil
 }
 
-func (d *Desk) findPlace(ctx context.Context, conversations []int64, id uuid.UUID) (place, error) {
-	for _, c := range conversations {
-		var p place
-		err := d.pool.QueryRow(ctx, findMessageSQL, c, id).Scan(&p.at, &p.seq)
-		if err == nil {
-			return p, nil
-		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return p, fmt.Errorf("find message %s: %w", id, err)
-		}
+func (d *Desk) findPlace(ctx context.Context, t thread, id uuid.UUID) (place, error) {
+	var p place
+	err := d.pool.QueryRow(ctx, findPlaceSQL, who(t.a, t.id, t.person, id)...).Scan(&p.at, &p.seq)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, noMessage()
 	}
-	return place{}, noMessage()
+	if err != nil {
+		return p, fmt.Errorf("find message %s: %w", id, err)
+	}
+	return p, nil
 }

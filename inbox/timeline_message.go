@@ -15,9 +15,8 @@ import (
 )
 
 const (
-	getMessageSQL = `SELECT m.at FROM conversation c CROSS JOIN LATERAL (
-	SELECT m.at, m.id FROM message m WHERE m.conversation_id = c.id AND m.id = $5 ORDER BY m.at DESC, m.seq DESC LIMIT 1) m
-WHERE c.id = $4 AND ` + visibleSQL
+	getMessageSQL = `SELECT m.at FROM message m JOIN conversation c ON c.id = m.conversation_id
+WHERE m.id = $5 AND c.id = $4 AND ` + visibleSQL
 
 	listRevisionsSQL = `SELECT no, at, text, html FROM message_revision WHERE message_at = $1 AND message_id = $2 ORDER BY no`
 

@@ -110,6 +110,8 @@ CREATE INDEX conversation_closed_free ON conversation (last_at DESC, id DESC) WH
 CREATE INDEX conversation_tags ON conversation USING gin (tags) WHERE tags <> '{}';
 CREATE INDEX conversation_contact ON conversation (contact_id, last_at DESC, id DESC);
 CREATE INDEX conversation_snooze ON conversation (snoozed_until) WHERE status = 'snoozed';
+CREATE INDEX conversation_snoozed_mine ON conversation (assignee_id, last_at DESC, id DESC) WHERE status = 'snoozed';
+CREATE INDEX conversation_snoozed_team ON conversation (team_id, last_at DESC, id DESC) WHERE status = 'snoozed';
 
 CREATE TABLE participant (
     conversation_id bigint NOT NULL REFERENCES conversation,
