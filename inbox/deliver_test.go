@@ -277,3 +277,16 @@ func TestClosedConversationRefusesAnswersButTakesNotes(t *testing.T) {
 		t.Error("a note never leaves the house")
 	}
 }
+
+func TestAnsweringReadsWhatCameBefore(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	p.exec(`UPDATE conversation SET in_count = 3`)
+	p.send("answer")
+	if n := p.id(`SELECT in_no FROM read_marker WHERE agent_id = $1`, int64(p.me.AgentID)); n != 3 {
+		t.Errorf("got %d read, want 3", n)
+	}
+	if n := p.id(`SELECT count(*) FROM event WHERE kind = 'read.updated'`); n != 1 {
+		t.Errorf("got %d events, want 1", n)
+	}
+}

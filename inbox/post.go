@@ -250,7 +250,21 @@ func put(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (Item,
 	if err != nil {
 		return Item{}, nil, fmt.Errorf("queue message: %w", err)
 	}
-	return publishPost(ctx, tx, a, t, key)
+	item, evs, err := publishPost(ctx, tx, a, t, key)
+	if err != nil {
+		return Item{}, nil, err
+	}
+	read, err := readByAnswering(ctx, tx, a, t, key)
+	return item, append(evs, read...), err
+}
+
+// readByAnswering: whoever answers has read what came before.
+func readByAnswering(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key MessageKey) ([]events.Event, error) {
+	tag, err := tx.Exec(ctx, moveMarkerSQL, int64(a.AgentID), t.id, t.inCount, key.ID)
+	if err != nil || tag.RowsAffected() == 0 {
+		return nil, err
+	}
+	return []events.Event{readEvent(a, t.id, t.team, t.assignee, t.inCount)}, nil
 }
 
 func queueOut(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key MessageKey, m Draft, content string) error {

@@ -76,11 +76,15 @@ func (d *Desk) MarkRead(ctx context.Context, a staff.Access, conversation ids.ID
 		if err != nil || tag.RowsAffected() == 0 {
 			return nil, err
 		}
-		return []events.Event{{
-			Kind: EventReadUpdated, Actor: events.Actor{Kind: "agent", ID: int64(a.AgentID)},
-			SubjectKind: "conversation", SubjectID: conversation.String(), ConversationID: id,
-			TeamID: team, AssigneeID: assignee, TeamBefore: team, AssigneeBefore: assignee,
-			Payload: ReadUpdated{ConversationID: conversation, AgentID: a.AgentID, InNo: inNo},
-		}}, nil
+		return []events.Event{readEvent(a, id, team, assignee, inNo)}, nil
 	})
+}
+
+func readEvent(a staff.Access, conversation, team, assignee int64, inNo int) events.Event {
+	return events.Event{
+		Kind: EventReadUpdated, Actor: events.Actor{Kind: "agent", ID: int64(a.AgentID)},
+		SubjectKind: "conversation", SubjectID: ids.ID(conversation).String(), ConversationID: conversation,
+		TeamID: team, AssigneeID: assignee, TeamBefore: team, AssigneeBefore: assignee,
+		Payload: ReadUpdated{ConversationID: ids.ID(conversation), AgentID: a.AgentID, InNo: inNo},
+	}
 }
