@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/parley-hub/parley/internal/dbtest"
+	"github.com/parley-hub/parley/internal/testsignal"
 )
 
 func sameJSON(t *testing.T, a, b string) bool {
@@ -96,6 +97,11 @@ func TestTypingIsRareAndExpires(t *testing.T) {
 	if f := c.next(); !f.On || f.Who["id"] != "5" {
 		t.Errorf("got %+v", f)
 	}
+	testsignal.Until(t, "the last notice has arrived", func() bool {
+		r.hub.mu.Lock()
+		defer r.hub.mu.Unlock()
+		return r.hub.typing.in[7].who[typist{"contact", 6}] != nil
+	})
 	now.Add(300) // the next tick tells what is true now: one has stopped, one has begun
 	got := map[string]bool{}
 	for range 2 {

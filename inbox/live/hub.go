@@ -29,7 +29,10 @@ type Config struct {
 	QueueBytes   int           // and in bytes: 64 KiB
 	MaxReplay    int           // events that a resume may bring; more is a snapshot: 5000
 	MaxPerAgent  int           // sockets of one agent: 64
-	Now          clock.Now
+	// AgentTypes is called when an agent types in a conversation that he may see, so that the customer can be told. It
+	// must not block.
+	AgentTypes func(conversationID int64)
+	Now        clock.Now
 }
 
 func (c Config) withDefaults() Config {

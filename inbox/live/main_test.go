@@ -120,12 +120,13 @@ func (o *office) count(mine int) {
 // room is a hub with everything around it.
 type room struct {
 	*office
-	t    testing.TB
-	pool *pgxpool.Pool
-	bus  bus.Bus
-	hub  *Hub
-	url  string
-	stop func()
+	t      testing.TB
+	pool   *pgxpool.Pool
+	bus    bus.Bus
+	hub    *Hub
+	url    string
+	stop   func()
+	narrow bool // small buffers: tests that set WriteTimeout want clients to block
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -148,7 +149,7 @@ func open(t testing.TB, cfg Config) *room {
 // openOn starts one node.
 func openOn(t testing.TB, cfg Config, o *office, pool *pgxpool.Pool, b bus.Bus) *room {
 	t.Helper()
-	r := &room{office: o, t: t, pool: pool, bus: b}
+	r := &room{office: o, t: t, pool: pool, bus: b, narrow: cfg.WriteTimeout != 0}
 	tailer := events.NewTailer(pool, b, quiet())
 	r.hub = New(cfg, tailer, b, o, o, quiet())
 	r.serve(tailer.Run)
@@ -174,7 +175,9 @@ func (r *room) serve(also ...func(context.Context) error) {
 		// Behind a wrapper, as middleware does it.
 		r.hub.Serve(wrapped{w}, q, Viewer{agent, session})
 	}))
-	srv.Listener = narrow{srv.Listener}
+	if r.narrow {
+		srv.Listener = narrow{srv.Listener}
+	}
 	srv.Start()
 	r.url = srv.URL
 	var once sync.Once

@@ -21,8 +21,8 @@ type pace struct {
 const (
 	paceFrames  = 128
 	paceBytes   = 32 << 10
-	paceStuck   = 20 * time.Millisecond
-	paceForgive = 10 * time.Second
+	paceStuck   = 40 * time.Millisecond
+	paceForgive = time.Second // so that one who stalls again and again holds the others up by 4 % at most
 )
 
 func (p *pace) begin() { p.active.Add(1) }

@@ -30,6 +30,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, v Viewer) {
 	c := &conn{hub: h, ws: ws, nc: ws.NetConn(), viewer: v}
 	c.hear()
 	if !h.add(c, mark) {
+		_ = c.writev([][]byte{closeFrame(closeGoingAway, "the server restarts")})
 		_ = c.nc.Close()
 		return
 	}

@@ -216,13 +216,13 @@ func TestOrigin(t *testing.T) {
 	t.Parallel()
 	check := originCheck("https://desk.example.com:8443/x")
 	for origin, want := range map[string]bool{
-		"":                                               true,
-		"https://desk.example.com:8443":                  true,
-		"https://DESK.example.com:8443":                  true,
-		"http://127.0.0.1:8080":                          true,
-		"https://desk.example.com":                       false,
-		"https://desk.example.com:84430":                 false,
-		"https://evil.example.com":                       false,
+		"":                               true,
+		"https://desk.example.com:8443":  true,
+		"https://DESK.example.com:8443":  true,
+		"http://127.0.0.1:8080":          true,
+		"https://desk.example.com":       false,
+		"https://desk.example.com:84430": false,
+		"https://evil.example.com":       false,
 		"https://desk.example.com:8443.evil.example.com": false,
 		"https://evil.example.com/desk.example.com:8443": false,
 		"null":                 false,
@@ -299,18 +299,9 @@ func TestSlowConsumer(t *testing.T) {
 		others = append(others, c)
 	}
 	const total = 1500
-	done := make(chan time.Duration, len(others))
-	for _, c := range others {
-		go func() {
-			start := time.Now()
-			for i := range int64(total) {
-				if f := c.next(); f.ConversationID != fmt.Sprint(i+1) {
-					t.Errorf("got event %s, want %d", f.ConversationID, i+1)
-					break
-				}
-			}
-			done <- time.Since(start)
-		}()
+	done := make(chan error, len(others))
+	for i, c := range others {
+		go func() { done <- r.readAll(c, int64(i+2), total) }()
 	}
 	var evs []events.Event
 	for i := range int64(total) {
@@ -322,9 +313,11 @@ func TestSlowConsumer(t *testing.T) {
 		}
 	}
 	for range others {
-		t.Logf("a reader was done after %s", <-done)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
-	testsignal.Until(t, "the slow one is closed", func() bool { return r.hub.Metrics.SlowCloses.Load() == 1 })
+	testsignal.Until(t, "the slow one is closed", func() bool { return r.hub.Metrics.SlowCloses.Load() > 0 })
 	// He wakes up, reads what is left and comes back.
 	next, cursor := 1, ""
 	take := func(f frame) {
@@ -339,8 +332,9 @@ func TestSlowConsumer(t *testing.T) {
 	for {
 		f, err := slow.read()
 		if err != nil {
+			// If he sleeps longer than a write may take, there is no way left to tell him why.
 			var ce *websocket.CloseError
-			if errors.As(err, &ce) && ce.Code != closeSlow {
+			if errors.As(err, &ce) && ce.Code != closeSlow && ce.Code != websocket.CloseAbnormalClosure {
 				t.Errorf("closed with %d", ce.Code)
 			}
 			break
@@ -357,6 +351,33 @@ func TestSlowConsumer(t *testing.T) {
 	for next <= total {
 		take(back.next())
 	}
+}
+
+// readAll reads events 1 to total in order. A machine that is busy with other things may leave a reader without
+// processor so long that he is called slow: then he comes back, as browsers do.
+func (r *room) readAll(c *client, agent int64, total int) error {
+	cursor := ""
+	for next := 1; next <= total; {
+		f, err := c.read()
+		switch {
+		case err == nil && f.Type == "event":
+			if f.ConversationID != fmt.Sprint(next) {
+				return fmt.Errorf("agent %d got event %s, want %d", agent, f.ConversationID, next)
+			}
+			next++
+			cursor = f.Cursor
+		case websocket.IsCloseError(err, closeSlow) && cursor != "":
+			if c, err = r.try(agent, 0); err != nil {
+				return err
+			}
+			if err := c.ws.WriteJSON(map[string]string{"type": "hello", "since": cursor}); err != nil {
+				return err
+			}
+		case err != nil:
+			return fmt.Errorf("agent %d after event %d: %w", agent, next-1, err)
+		}
+	}
+	return nil
 }
 
 func TestTooManySocketsOfOneAgent(t *testing.T) {

@@ -179,5 +179,8 @@ func (c *conn) onTyping(ctx context.Context, m *clientFrame) error {
 		return err
 	}
 	c.hub.Typing(int64(m.ConversationID), Who{Kind: "agent", ID: access.AgentID, Name: access.Name}, m.On)
+	if m.On && c.hub.cfg.AgentTypes != nil {
+		c.hub.cfg.AgentTypes(int64(m.ConversationID))
+	}
 	return nil
 }
