@@ -164,14 +164,6 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.router = inbox.NewRouter(pool, h.bus, log)
 	sidebar := inbox.NewSidebar(pool, h.tailer, log)
 	snooze := inbox.NewSnooze(h.desk)
-	h.live = live.New(live.Config{BaseURL: h.url}, h.tailer, h.bus, directory{pool, h.desk}, counter{sidebar}, log)
-	answerFrames(h.live, pool, h.staff, h.desk)
-
-	h.tailer.Subscribe(h.router.Observe)
-	h.tailer.Subscribe(snooze.Observe)
-	h.tailer.Subscribe(forgetSetup(c.cfg.DataDir))
-	followers := events.NewFollowers(pool, h.tailer, h.leases, log, events.AuditFollower(events.AuditKinds()))
-
 	supervisor, err := channels.NewSupervisor(channels.Config{
 		Source: h.channels,
 		Kinds:  channelKinds(),
@@ -183,6 +175,15 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	if err != nil {
 		return err
 	}
+	typist := inbox.NewTypist(pool, h.bus, supervisor.Adapter, log)
+	h.live = live.New(live.Config{BaseURL: h.url, AgentTypes: typist.AgentTypes}, h.tailer, h.bus, directory{pool, h.desk}, counter{sidebar}, log)
+	answerFrames(h.live, pool, h.staff, h.desk)
+
+	h.tailer.Subscribe(h.router.Observe)
+	h.tailer.Subscribe(snooze.Observe)
+	h.tailer.Subscribe(forgetSetup(c.cfg.DataDir))
+	followers := events.NewFollowers(pool, h.tailer, h.leases, log, events.AuditFollower(events.AuditKinds()))
+
 	runner, err := jobs.New(pool, log.With("component", "jobs"), slices.Concat(h.chores(), h.channels.Workers())...)
 	if err != nil {
 		return err
@@ -217,6 +218,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.services.start(ctx, "jobs", runner.Run)
 	h.services.start(ctx, "channels", h.channels.Run)
 	h.services.start(ctx, "supervisor", supervisor.Run)
+	h.services.start(ctx, "typist", typist.Run)
 	h.services.start(ctx, "web", server.Run)
 	return nil
 }
