@@ -202,3 +202,12 @@ func (h *Hub) LogTail() string {
 	s := h.Log()
 	return s[max(0, len(s)-4000):]
 }
+
+// Move gives a stopped hub another database.
+func (h *Hub) Move(databaseURL string) error {
+	if h.Running() {
+		return errors.New("the hub is running")
+	}
+	h.cfg.DatabaseURL = databaseURL
+	return nil
+}
