@@ -8,6 +8,12 @@ export function markOf(kind: string): string {
   return kind
 }
 
+/** An identity as people write it. */
+export function addressOf(identity: { kind: string; value: string; display: string }): string {
+  const text = identity.display || identity.value
+  return identity.kind === 'telegram' && /^[a-z]\w{3,31}$/i.test(text) ? `@${text}` : text
+}
+
 export function kindWord(kind: string): string {
   if (kind.startsWith('external:')) return kind.slice('external:'.length)
   return tOr(`crm.identity.kind.${kind}`, t('crm.identity.kind.other'))

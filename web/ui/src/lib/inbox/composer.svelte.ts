@@ -1,4 +1,5 @@
 import type { Attachment, Channel, Contact, ID, Item, NewMessage } from '$lib/api/types'
+import { addressOf } from '$lib/crm/identity-kind'
 import type { Live } from '$lib/live/live.svelte'
 import { isBlank, type Draft, type Drafts } from './drafts.svelte'
 import { trimmed } from './editor-dom'
@@ -213,7 +214,7 @@ export class Composer {
       if (channel.id !== own?.id && (!identity || !met || !channel.enabled)) continue
       ways.push({
         channel,
-        address: identity?.display ?? '',
+        address: identity ? addressOf(identity) : '',
         blocked: identity?.unreachable || offline(channel),
       })
     }

@@ -10,7 +10,7 @@ export function contentWord(content: string): string {
 export function gist(item: Pick<Item, 'text' | 'content' | 'deleted_at' | 'attachments'>): string {
   if (item.deleted_at) return t('inbox.message.deleted')
   const text = item.text.replace(/\s+/g, ' ').trim()
-  if (text) return text
+  if (text && item.content !== 'location') return text
   const file = item.attachments.find((a) => a.kind === 'document')
   return file?.name || contentWord(item.content)
 }
@@ -18,6 +18,9 @@ export function gist(item: Pick<Item, 'text' | 'content' | 'deleted_at' | 'attac
 /** The last line of a list row. */
 export function lastLine(row: Conversation): string {
   const text = row.last_text.replace(/\s+/g, ' ').trim()
-  if (text) return text
-  return row.last_kind === 'message' ? '' : contentWord(row.last_kind)
+  if (row.last_kind === 'message' || row.last_kind === 'text') return text
+  const word = contentWord(row.last_kind)
+  // The words of a place are its coordinates: of no use in a list.
+  if (text === '' || row.last_kind === 'location' || row.last_kind === 'dice') return word
+  return ['contact', 'poll', 'venue', 'note'].includes(row.last_kind) ? `${word}: ${text}` : text
 }

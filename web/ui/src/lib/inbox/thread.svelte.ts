@@ -45,7 +45,9 @@ export class Thread {
     if (!this.contact) return null
     return this.person ? { kind: 'contact', id: this.contact } : { kind: 'conversation', id: this.id }
   })
-  readonly timeline: Timeline | null = $derived.by(() => (this.scope ? this.#live.timelines.get(this.scope) : null))
+  readonly timeline: Timeline | null = $derived.by(() =>
+    this.scope ? this.#live.timelines.get(this.scope) : null,
+  )
   readonly rows = $derived(this.timeline ? layout(this.timeline.items, this.firstUnread) : [])
   readonly matches: readonly string[] = $derived.by(() => {
     const words = this.words.trim().toLocaleLowerCase()

@@ -5,7 +5,7 @@ import { compareIds, compareTimes, lowerBound } from './sorted'
 export type FetchTimeline = (query: TimelineQuery) => Promise<TimelinePage>
 
 /** As many items as the window holds before the far end is let go: a person may have 100,000. */
-export const WINDOW = 500
+export const WINDOW = 400
 export const STEP = 50
 
 /** Oldest first by (at, seq). What the server does not know yet (version 0) stands last. */
