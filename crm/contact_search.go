@@ -40,11 +40,15 @@ const (
 )
 
 // Search is what somebody typed to find a person, as LIKE patterns for names and for the values of addresses.
-type Search struct{ Names, Values []string }
+type Search struct {
+	Names, Values []string
+	// indexed: every pattern has something that a trigram index knows
+	indexed bool
+}
 
 // ParseSearch makes the patterns: a piece of a name or of an address, a phone number in any spelling.
 func ParseSearch(text string) Search {
-	s := Search{Names: fragment(text), Values: fragment(text)}
+	s := Search{Names: fragment(text), Values: fragment(text), indexed: hasTrigram(text)}
 	digits := PhoneQuery(text)
 	if digits == "" {
 		return s
@@ -71,11 +75,32 @@ func fragment(text string) []string {
 	return []string{"%" + safe + "%"}
 }
 
+// hasTrigram reports three letters or digits in a row, or the beginning of a word where that is what fragment looks for.
+// "+-." has none: an index on trigrams would be read from end to end, which is slower than the table.
+func hasTrigram(text string) bool {
+	need := 3
+	if utf8.RuneCountInString(text) < 3 {
+		need = 1
+	}
+	row := 0
+	for _, r := range text {
+		if row++; !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			row = 0
+		}
+		if row == need {
+			return true
+		}
+	}
+	return false
+}
+
 // Find names the people; more than MaxFound of them means that the search must walk.
 func (s Search) Find(ctx context.Context, db postgres.DB) ([]int64, error) {
 	// a batch is one transaction: the setting ends with it
 	b := &pgx.Batch{}
-	b.Queue(findByIndexSQL)
+	if s.indexed {
+		b.Queue(findByIndexSQL)
+	}
 	var found []int64
 	b.Queue(strings.ReplaceAll(findContactsSQL, "$n", strconv.Itoa(MaxFound+1)), s.Names, s.Values).Query(func(rows pgx.Rows) (err error) {
 		found, err = pgx.CollectRows(rows, pgx.RowTo[int64])
