@@ -236,7 +236,6 @@ export interface Routes {
   }
   '/api/contacts/{id}/timeline': { get: Op<{ path: ById; query: TimelineQuery; ok: Timeline }> }
   '/api/contacts/{id}/merge': { post: Op<{ path: ById; body: { from: ID[] }; ok: MergeResult }> }
-  '/api/contacts/{id}/duplicates': { get: Op<{ path: ById; ok: List<Contact> }> }
   '/api/merges/{id}/undo': { post: Op<{ path: ById; ok: Contact }> }
   '/api/leads': {
     get: Op<{ query: Page & { contact?: ID; stage?: ID }; ok: List<Lead> }>
