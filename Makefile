@@ -48,7 +48,7 @@ test-race: ## the concurrent packages under the race detector (needs a C compile
 
 e2e: build ## the real binary against real peers
 	@scripts/deps postgres browser
-	go test -count=1 -v ./e2e/...
+	PARLEY_E2E_CHROMIUM="$$(scripts/deps browser-path)" go test -count=1 -v ./e2e
 
 lint: ## vet, formatting, static checks, dead code, shell scripts
 	@scripts/deps go
