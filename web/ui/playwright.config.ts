@@ -1,11 +1,12 @@
 import { defineConfig } from '@playwright/test'
-import { state } from './e2e/world'
+import { results, state } from './e2e/world'
 
 export default defineConfig({
   testDir: 'e2e',
+  outputDir: results,
   fullyParallel: false,
   workers: 1, // one hub, one story
-  timeout: 60_000,
+  timeout: 120_000, // axe on a busy machine takes its time
   expect: { timeout: 10_000 },
   forbidOnly: !!process.env.CI,
   reporter: [['list']],

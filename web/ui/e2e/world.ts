@@ -14,5 +14,9 @@ export const world = {
   telegramToken: process.env.PARLEY_E2E_TELEGRAM_TOKEN ?? '',
 }
 
+/** Two runs at the same time meet two hubs: what they keep lies apart. */
+const mine = world.url.replace(/\W+/g, '_') || 'none'
+
 /** Where the signed-in session is kept between the projects. */
-export const state = fileURLToPath(new URL('../test-results/state.json', import.meta.url))
+export const state = fileURLToPath(new URL(`./.state/${mine}.json`, import.meta.url))
+export const results = fileURLToPath(new URL(`../test-results/${mine}`, import.meta.url))
