@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image"
-	"image/color"
-	"image/jpeg"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -138,21 +134,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	}
-}
-
-// snapshot draws a picture that can be told from others by its colour.
-func snapshot(hue uint8) []byte {
-	const width, height = 1280, 960
-	img := image.NewRGBA(image.Rect(0, 0, width, height))
-	for y := range height {
-		for x := range width {
-			shade := uint8((x*3/width + y*3/height) * 30)
-			img.SetRGBA(x, y, color.RGBA{R: hue - shade/2, G: 160 - shade, B: 255 - hue/2, A: 255})
-		}
-	}
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, img, &jpeg.Options{Quality: 80}); err != nil {
-		panic(err) // an image of our own into memory
-	}
-	return b.Bytes()
 }

@@ -12,8 +12,8 @@ type line func(u *tgfake.User)
 
 func says(text string) line { return func(u *tgfake.User) { u.Send(text) } }
 
-func shows(hue uint8, caption string) line {
-	return func(u *tgfake.User) { u.SendPhoto(snapshot(hue), caption) }
+func shows(picture func() []byte, caption string) line {
+	return func(u *tgfake.User) { u.SendPhoto(picture(), caption) }
 }
 
 func hands(name, text, caption string) line {
@@ -46,7 +46,7 @@ func cast() []customer {
 		},
 		{
 			name: "Daniel Okafor", lang: "en", username: "dokafor",
-			opens: []line{says("The lamp arrived with a crack in the shade."), shows(220, "Here is how it looks")},
+			opens: []line{says("The lamp arrived with a crack in the shade."), shows(lampPicture, "Here is how it looks")},
 			then:  []line{says("A replacement would be best, please."), says("Brilliant, thanks for the quick help.")},
 		},
 		{
@@ -77,7 +77,7 @@ func cast() []customer {
 		{
 			name: "Tomasz Wójcik", lang: "pl",
 			opens: []line{says("My discount code AUTUMN10 is not accepted at the checkout.")},
-			then:  []line{shows(120, "The message that I get"), says("It works now, thank you.")},
+			then:  []line{shows(errorPicture, "The message that I get"), says("It works now, thank you.")},
 		},
 		{
 			name: "Hiwot Bekele", lang: "am", username: "hiwot_b", phone: "251911234567",
