@@ -191,6 +191,15 @@ func (d *Deliverer) settle(ctx context.Context, r outRow, out outcome) error {
 	published := false
 	err := postgres.InTx(ctx, d.pool, func(tx pgx.Tx) error {
 		published = false
+		if out.state == "queued" { // nobody drains the queue of a removed channel
+			gone, err := channelGone(ctx, tx, r.channel)
+			if err != nil {
+				return err
+			}
+			if gone {
+				out = outcome{state: "failed", reason: reasonRemoved}
+			}
+		}
 		tag, err := tx.Exec(ctx, `
 UPDATE outbox SET state = $2, error = $3, not_before = CASE WHEN $2 = 'queued' THEN now() + make_interval(secs => $4) ELSE not_before END,
     attempts = attempts - $5, done_at = CASE WHEN $2 = 'queued' THEN NULL ELSE now() END
@@ -219,6 +228,15 @@ WHERE client_id = $1 AND state = 'sending'`, r.client, out.state, storable(out.r
 	return err
 }
 
+const reasonRemoved = "The channel was removed."
+
+// channelGone tells whether the channel was removed, and keeps it from being removed until the transaction ends: what is
+// queued here is either refused, or found by the removal.
+func channelGone(ctx context.Context, tx pgx.Tx, channel int64) (gone bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT deleted_at IS NOT NULL FROM channel WHERE id = $1 FOR SHARE`, channel).Scan(&gone)
+	return gone, err
+}
+
 func settleMessage(ctx context.Context, tx pgx.Tx, r outRow, out outcome) error {
 	note := out.reason
 	if out.state == "sent" {
@@ -245,9 +263,12 @@ WHERE at = $1 AND id = $2`, r.key.At, r.key.ID, out.state, storable(note, 1000),
 		return err
 	}
 	for _, p := range out.providers {
+		if p == "" {
+			continue
+		}
 		if _, err := tx.Exec(ctx, `
 INSERT INTO external_ref (channel_id, kind, key, message_at, message_id) VALUES ($1, 'message', $2, $3, $4) ON CONFLICT DO NOTHING`,
-			r.channel, storable(p, maxKey), r.key.At, r.key.ID); err != nil {
+			r.channel, storableKey(p), r.key.At, r.key.ID); err != nil {
 			return err
 		}
 	}

@@ -184,11 +184,11 @@ func (g *Ingester) write(ctx context.Context, ch chan *job) {
 	}
 }
 
-// store commits the jobs together; when that fails for a reason that lies in the data, one by one, so that poison
-// hurts only itself.
+// store commits the jobs together; when that fails for a reason that lies in the data or in one channel, one by one, so
+// that poison hurts only itself.
 func (g *Ingester) store(ctx context.Context, jobs []*job) {
 	err := g.commit(ctx, jobs)
-	if err == nil || len(jobs) > 1 && temporary(err) {
+	if err == nil || len(jobs) > 1 && temporary(err) && !ofOneJob(err) {
 		for _, j := range jobs {
 			j.done <- err
 		}
@@ -230,17 +230,26 @@ func (g *Ingester) storeApart(ctx context.Context, j *job, cause error) error {
 	return g.commit(ctx, []*job{{channel: j.channel, epoch: j.epoch, batch: channels.Batch{Cursor: j.batch.Cursor}}})
 }
 
+// commitAttempts: whoever met a rival finds what he did on the next try; more than a few are no coincidence.
+const commitAttempts = 4
+
 // commit runs one transaction for the jobs and wakes whoever waits for its events.
 func (g *Ingester) commit(ctx context.Context, jobs []*job) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Timeout)
 	defer cancel()
 	var r *ingestRun
-	err := g.recovered(func() error {
-		return postgres.InTx(ctx, g.own.Load(), func(tx pgx.Tx) error {
-			r = newIngestRun(g, jobs)
-			return r.run(ctx, tx)
+	var err error
+	for range commitAttempts {
+		err = g.recovered(func() error {
+			return postgres.InTx(ctx, g.own.Load(), func(tx pgx.Tx) error {
+				r = newIngestRun(g, jobs)
+				return r.run(ctx, tx)
+			})
 		})
-	})
+		if err == nil || !raced(err) {
+			break
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("ingest %d events: %w", countEvents(jobs), err)
 	}

@@ -2,9 +2,12 @@ package inbox
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -94,6 +97,9 @@ func (r *ingestRun) claim(ctx context.Context, tx pgx.Tx) error {
 			x.event.first = true
 		}
 	}
+	if err := r.releaseKeys(ctx, tx, refs); err != nil {
+		return err
+	}
 	for _, e := range r.all {
 		c, ok := r.channels[e.job.channel]
 		if !ok {
@@ -108,6 +114,34 @@ func (r *ingestRun) claim(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	return r.claimUnseenEdits(ctx, tx)
+}
+
+// releaseKeys gives up the message keys that came with a delivery seen before: one that was set aside holds its event key
+// and has no message. Kept, such a key would stand for a message that nobody stored, and the retry would store none.
+func (r *ingestRun) releaseKeys(ctx context.Context, tx pgx.Tx, refs []refRow) error {
+	for _, x := range refs {
+		if x.kind != "message" || !x.event.first || x.event.fresh {
+			continue
+		}
+		x.event.first = false
+		if i := slices.IndexFunc(r.all, func(e *inEvent) bool {
+			return e.fresh && !e.first && e.job.channel == x.channel && e.ProviderID == x.key && e.wantsKey()
+		}); i >= 0 { // another delivery of the batch carries the message
+			e := r.all[i]
+			e.first, e.at, e.id = true, *x.at, *x.id
+			continue
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM external_ref WHERE channel_id = $1 AND kind = 'message' AND key = $2 AND message_id = $3`, x.channel, x.key, *x.id); err != nil {
+			return err
+		}
+		delete(r.targets, refKey{x.channel, x.key})
+	}
+	return nil
+}
+
+// wantsKey reports whether the event's provider id names the message that it carries.
+func (e *inEvent) wantsKey() bool {
+	return e.ProviderID != "" && (e.Kind == channels.Message || e.Kind == channels.Undecryptable || e.Kind == channels.Membership)
 }
 
 // claimUnseenEdits makes a message of an edit whose message never reached us: what the customer says now is shown.
@@ -149,10 +183,9 @@ func (r *ingestRun) refs(now time.Time) []refRow {
 		}
 		e.id = newMessageID()
 		add(refRow{channel: e.job.channel, kind: "event", key: e.EventKey, event: e})
-		key := e.ProviderID
-		if key != "" && (e.Kind == channels.Message || e.Kind == channels.Undecryptable || e.Kind == channels.Membership) {
+		if e.wantsKey() {
 			at, id := e.at, e.id
-			add(refRow{channel: e.job.channel, kind: "message", key: key, at: &at, id: &id, event: e})
+			add(refRow{channel: e.job.channel, kind: "message", key: e.ProviderID, at: &at, id: &id, event: e})
 		}
 	}
 	sort.Slice(refs, func(i, j int) bool {
@@ -222,8 +255,8 @@ const (
 
 // storableInbound makes every string of an event fit for Postgres (valid UTF-8, no NUL) and bounded.
 func storableInbound(in channels.Inbound) channels.Inbound {
-	in.EventKey, in.ProviderID, in.TargetID = storable(in.EventKey, maxKey), storable(in.ProviderID, maxKey), storable(in.TargetID, maxKey)
-	in.Chat, in.Thread, in.ReplyTo, in.Album = storable(in.Chat, maxKey), storable(in.Thread, maxKey), storable(in.ReplyTo, maxKey), storable(in.Album, maxKey)
+	in.EventKey, in.ProviderID, in.TargetID = storableKey(in.EventKey), storableKey(in.ProviderID), storableKey(in.TargetID)
+	in.Chat, in.Thread, in.ReplyTo, in.Album = storable(in.Chat, maxKey), storableKey(in.Thread), storableKey(in.ReplyTo), storable(in.Album, maxKey)
 	in.Content, in.Subject = storable(in.Content, 32), storable(in.Subject, maxSubject)
 	in.Text, in.HTML = storable(in.Text, maxText), storable(in.HTML, maxHTML)
 	in.Sender = storablePerson(in.Sender)
@@ -273,6 +306,16 @@ func storable(s string, n int) string {
 		n--
 	}
 	return s[:n]
+}
+
+// storableKey is storable for what tells two things apart: of a long one the end becomes its hash, so that keys with a
+// long common beginning stay two.
+func storableKey(s string) string {
+	if len(s) <= maxKey {
+		return storable(s, maxKey)
+	}
+	hash := sha256.Sum256([]byte(s))
+	return storable(s, maxKey-2*len(hash)) + hex.EncodeToString(hash[:])
 }
 
 // storableJSON keeps data that is a small JSON document without the one escape that jsonb refuses; anything else is {}.

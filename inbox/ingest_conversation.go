@@ -60,6 +60,7 @@ type conversationRow struct {
 	InCount       int
 	MessageCount  int
 	CreatedAt     time.Time
+	ContactName   string // read with the row; of a new one convState knows it
 }
 
 const conversationColumns = `c.id, c.number, c.version, c.channel_id, c.contact_id, c.thread_key, c.status, c.priority, c.tags, c.team_id, c.assignee_id,
@@ -86,7 +87,7 @@ SELECT n, coalesce(id, 0), coalesce(assignee_id, 0), fresh,
        CASE WHEN fresh THEN nextval(pg_get_serial_sequence('conversation', 'id')) ELSE 0 END,
        CASE WHEN fresh THEN nextval('conversation_number_seq') ELSE 0 END
 FROM judged ORDER BY n`
-	lockConversationsSQL = `SELECT ` + conversationColumns + ` FROM conversation c WHERE c.id = ANY ($1::bigint[]) ORDER BY c.id FOR UPDATE`
+	lockConversationsSQL = `SELECT ` + conversationColumns + `, (SELECT p.name FROM contact p WHERE p.id = c.contact_id) FROM conversation c WHERE c.id = ANY ($1::bigint[]) ORDER BY c.id FOR UPDATE`
 )
 
 // findConversations gives every event that needs one its conversation, locked in id order.
@@ -96,10 +97,14 @@ func (r *ingestRun) findConversations(ctx context.Context, tx pgx.Tx) error {
 			continue
 		}
 		k := convKey{e.ch.ID, e.person.ContactID, e.Thread}
-		c := r.convs[k]
+		same := k
+		if k.thread != "" { // whoever writes: a thread is one conversation
+			same.contact = 0
+		}
+		c := r.convs[same]
 		if c == nil {
 			c = &convState{convKey: k, contactName: e.person.Name, channelKind: e.ch.Kind, identity: e.person.IdentityID}
-			r.convs[k] = c
+			r.convs[same] = c
 			r.order = append(r.order, c)
 		}
 		if e.Chat != "" { // the latest address is the one to answer to
@@ -139,7 +144,7 @@ func (r *ingestRun) findConversations(ctx context.Context, tx pgx.Tx) error {
 				if !ok {
 					return errRival
 				}
-				c.row = row
+				c.row, c.contactName = row, row.ContactName
 				c.assigneeBefore, c.teamBefore = valueOf(row.AssigneeID), valueOf(row.TeamID)
 			}
 		}

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,6 +39,18 @@ func temporary(err error) bool {
 	return !errors.Is(err, errPoison)
 }
 
+// raced tells that a rival changed meanwhile what the transaction had read (he opened the same conversation or lead, or
+// removed the team): started over it sees that. What does not go away by this is judged as any other error.
+func raced(err error) bool {
+	var pg *pgconn.PgError
+	return errors.Is(err, errRival) || errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "23503")
+}
+
+// ofOneJob tells trouble that only one of several jobs has: its channel was removed, or moved to another node.
+func ofOneJob(err error) bool {
+	return errors.Is(err, postgres.ErrLeaseLost) || errs.Is(err, errs.NotFound)
+}
+
 // errPoison marks an event whose own content stands in the way.
 var errPoison = errors.New("cannot be stored")
 
@@ -51,7 +64,10 @@ func (g *Ingester) quarantine(ctx context.Context, j *job, in channels.Inbound, 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Timeout)
 	defer cancel()
 	err = postgres.InTx(ctx, g.pool, func(tx pgx.Tx) error {
-		key := storable(in.EventKey, 512)
+		key := storableKey(in.EventKey)
+		if key == "" { // that alone is poison; the content stands in for the key, so that it is set aside once
+			key = fmt.Sprintf("sha256:%x", sha256.Sum256(raw))
+		}
 		if _, err := tx.Exec(ctx, `INSERT INTO external_ref (channel_id, kind, key) VALUES ($1, 'event', $2) ON CONFLICT DO NOTHING`, j.channel, key); err != nil {
 			return err
 		}

@@ -268,6 +268,9 @@ func readByAnswering(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key
 }
 
 func queueOut(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key MessageKey, m Draft, content string) error {
+	if err := refuseGone(ctx, tx, t.channel); err != nil {
+		return err
+	}
 	settings, err := staff.ReadSettings(ctx, tx)
 	if err != nil {
 		return err
@@ -280,6 +283,15 @@ func queueOut(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key Messag
 	}
 	keepWaiting := m.SendAt != nil
 	_, err = tx.Exec(ctx, postedSQL, t.id, key.At, preview(m.Text), content, keepWaiting, int64(a.AgentID), m.Close)
+	return err
+}
+
+// refuseGone: what is queued for a removed channel would wait for ever.
+func refuseGone(ctx context.Context, tx pgx.Tx, channel int64) error {
+	gone, err := channelGone(ctx, tx, channel)
+	if err == nil && gone {
+		err = &errs.E{Code: errs.Conflict, Msg: "The channel of this conversation was removed: nothing can be sent there.", Extra: map[string]any{"reason": "channel_removed"}}
+	}
 	return err
 }
 

@@ -97,7 +97,7 @@ func cancel(ctx context.Context, tx pgx.Tx, m sent) error {
 // Retry queues a failed message again: the same row, so that it is really sent again and never twice.
 func (d *Desk) Retry(ctx context.Context, a staff.Access, conversation ids.ID, message uuid.UUID) (Item, error) {
 	return d.changeSent(ctx, a, conversation, message, func(ctx context.Context, tx pgx.Tx, m sent) error {
-		if m.state != "failed" {
+		if m.state != "failed" || m.deleted {
 			return errs.New(errs.Conflict, "Only a message that failed can be sent again.")
 		}
 		return requeue(ctx, tx, m)
@@ -122,6 +122,9 @@ func (d *Desk) Resolve(ctx context.Context, a staff.Access, conversation ids.ID,
 }
 
 func requeue(ctx context.Context, tx pgx.Tx, m sent) error {
+	if err := refuseGone(ctx, tx, m.talk.channel); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `
 UPDATE outbox SET state = 'queued', error = '', attempts = 0, not_before = now(), created_at = now(), done_at = NULL WHERE client_id = $1`, m.key.ID); err != nil {
 		return err
@@ -159,7 +162,7 @@ func (d *Desk) DeleteMessage(ctx context.Context, a staff.Access, conversation i
 		if err := ownMessage(a, m, "delete"); err != nil {
 			return err
 		}
-		if m.state == "queued" {
+		if m.state == "queued" || m.state == "failed" { // the customer never got it, and shall not by a retry
 			return cancel(ctx, tx, m)
 		}
 		if _, err := tx.Exec(ctx, `UPDATE message SET deleted_at = now(), version = version + 1 WHERE at = $1 AND id = $2`, m.key.At, m.key.ID); err != nil {
@@ -185,6 +188,9 @@ func ownMessage(a staff.Access, m sent, verb string) error {
 func follow(ctx context.Context, tx pgx.Tx, m sent, op string, args map[string]string) error {
 	if m.kind != kindMessage || m.provider == "" {
 		return nil
+	}
+	if gone, err := channelGone(ctx, tx, m.talk.channel); err != nil || gone {
+		return err
 	}
 	b, err := json.Marshal(args)
 	if err != nil {
