@@ -54,12 +54,14 @@ WHERE c.id = $1 AND i.id = c.identity_id AND i.contact_id <> c.contact_id`
 	// what the person of a conversation that opens again wrote meanwhile into the one that stayed
 	undoMessagesSQL = `
 WITH own AS (
-    SELECT m.at, m.id, row_number() OVER (ORDER BY m.seq) AS n, m.direction = 'in' AND m.kind = 'message' AS counts
+    SELECT m.at, m.id, count(*) FILTER (WHERE m.direction = 'in' AND m.kind = 'message') OVER (ORDER BY m.seq) AS n, m.direction = 'in' AND m.kind = 'message' AS counts
     FROM message m JOIN conversation c ON c.id = $1 JOIN identity i ON i.id = m.identity_id AND i.contact_id = c.contact_id
     WHERE m.conversation_id = $2 AND m.created_at > $3
 ), gone AS (
     UPDATE message m SET conversation_id = $1, in_no = (SELECT in_count FROM conversation WHERE id = $1) + own.n, version = m.version + 1
-    FROM own WHERE m.at = own.at AND m.id = own.id RETURNING own.counts
+    FROM own WHERE m.at = own.at AND m.id = own.id RETURNING m.at, m.id, own.counts
+), files AS (
+    UPDATE attachment f SET conversation_id = $1 FROM gone WHERE f.message_at = gone.at AND f.message_id = gone.id
 ), n AS (SELECT count(*) AS messages, count(*) FILTER (WHERE counts) AS counted FROM gone)
 UPDATE conversation c SET message_count = message_count + CASE c.id WHEN $1 THEN n.messages ELSE -n.messages END,
     in_count = in_count + CASE c.id WHEN $1 THEN n.counted ELSE 0 END, version = version + 1
@@ -99,7 +101,7 @@ func (MergeFollower) Move(ctx context.Context, tx pgx.Tx, from, into int64) ([]c
 			return nil, err
 		}
 		moves = append(moves, m...)
-		if err := passOn(ctx, tx, c.ID, stays); err != nil {
+		if err := passOn(ctx, tx, c.ID, stays, m); err != nil {
 			return nil, err
 		}
 	}
@@ -111,14 +113,22 @@ func (MergeFollower) Move(ctx context.Context, tx pgx.Tx, from, into int64) ([]c
 	return moves, publishMoved(ctx, tx, moves)
 }
 
-// passOn lets the conversation that stays wait for its customer as long as the closed one did.
-func passOn(ctx context.Context, tx postgres.DB, closed, stays int64) error {
+// passOn lets the conversation that stays wait for its customer as long as the closed one did; it wakes if the other was
+// open, for it carries on its matter. closing is the record of the closed one as it was.
+func passOn(ctx context.Context, tx postgres.DB, closed, stays int64, closing []crm.Move) error {
+	was := "{}"
+	if len(closing) > 0 {
+		was = string(closing[0].Before)
+	}
 	_, err := tx.Exec(ctx, `
-UPDATE conversation s SET version = s.version + 1, last_at = greatest(s.last_at, c.last_at),
+UPDATE conversation s SET waiting_since = least(s.waiting_since, b.waiting_since),
+    status = CASE WHEN b.status = 'open' THEN 'open' ELSE s.status END,
+    snoozed_until = CASE WHEN b.status = 'open' THEN NULL ELSE s.snoozed_until END,
+    version = s.version + 1, last_at = greatest(s.last_at, c.last_at),
     last_text = CASE WHEN c.last_at > s.last_at THEN c.last_text ELSE s.last_text END,
     last_kind = CASE WHEN c.last_at > s.last_at THEN c.last_kind ELSE s.last_kind END,
     last_direction = CASE WHEN c.last_at > s.last_at THEN c.last_direction ELSE s.last_direction END
-FROM conversation c WHERE s.id = $2 AND c.id = $1`, closed, stays)
+FROM conversation c, jsonb_to_record($3::jsonb) AS b (status text, waiting_since timestamptz) WHERE s.id = $2 AND c.id = $1`, closed, stays, was)
 	return err
 }
 

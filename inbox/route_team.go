@@ -47,12 +47,16 @@ const (
 	queuedTeamsSQL = `
 SELECT t.id, t.strategy, t.sticky, t.auto_reply, t.offline_grace_s FROM team t
 WHERE EXISTS (SELECT 1 FROM conversation c WHERE c.team_id = t.id AND c.assignee_id IS NULL AND c.status = 'open' AND c.queued_at IS NOT NULL) ORDER BY t.id`
+	// with nobody on duty ($3 false) only those that the automatic reply is still owed to; an automatic message waits for
+	// nothing, and two robots must not talk
 	queueSQL = `
 SELECT c.id, c.number, coalesce(p.owner_id, 0),
        coalesce((SELECT o.assignee_id FROM conversation o WHERE o.contact_id = c.contact_id AND o.id <> c.id AND o.assignee_id IS NOT NULL ORDER BY o.last_at DESC LIMIT 1), 0),
-       c.auto_replied_at IS NOT NULL, c.last_direction = 'in', c.channel_id
+       c.auto_replied_at IS NOT NULL, c.last_direction = 'in' AND c.waiting_since IS NOT NULL, c.channel_id
 FROM conversation c JOIN contact p ON p.id = c.contact_id
 WHERE c.team_id = $1 AND c.assignee_id IS NULL AND c.status = 'open' AND c.queued_at IS NOT NULL
+  AND ($3 OR (c.auto_replied_at IS NULL AND c.last_direction = 'in' AND c.waiting_since IS NOT NULL
+    AND EXISTS (SELECT 1 FROM channel ch WHERE ch.id = c.channel_id AND ch.deleted_at IS NULL)))
 ORDER BY c.priority DESC, c.queued_at, c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED`
 	loadSQL = `SELECT assignee_id, count(*)::int FROM conversation WHERE assignee_id = ANY ($1::bigint[]) AND status = 'open' GROUP BY assignee_id`
 	turnSQL = `SELECT agent_id, at FROM routing_turn WHERE team_id = $1 AND agent_id = ANY ($2::bigint[])`
@@ -69,12 +73,13 @@ func queuedTeams(ctx context.Context, db postgres.DB) ([]queue, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[queue])
 }
 
-// routeTeam gives out up to routeBatch conversations of one team, in one transaction; it tells how many it gave.
-func (r *Router) routeTeam(ctx context.Context, q queue) (given int, err error) {
-	var replied bool
+// routeTeam gives out up to routeBatch conversations of one team, in one transaction; it tells how many it
+// gave or answered.
+func (r *Router) routeTeam(ctx context.Context, q queue) (n int, err error) {
+	var given int
 	var channels []int64
 	err = postgres.InTx(ctx, r.pool, func(tx pgx.Tx) error {
-		given, replied, channels = 0, false, nil
+		given, channels = 0, nil
 		people, err := candidates(ctx, tx, q.ID)
 		if err != nil {
 			return err
@@ -82,7 +87,7 @@ func (r *Router) routeTeam(ctx context.Context, q queue) (given int, err error) 
 		if len(people) == 0 && q.AutoReply == "" {
 			return nil
 		}
-		rows, err := tx.Query(ctx, queueSQL, q.ID, routeBatch)
+		rows, err := tx.Query(ctx, queueSQL, q.ID, routeBatch, len(people) > 0)
 		if err != nil {
 			return err
 		}
@@ -102,8 +107,7 @@ func (r *Router) routeTeam(ctx context.Context, q queue) (given int, err error) 
 				if err := autoReply(ctx, tx, c, q.AutoReply); err != nil {
 					return err
 				}
-				replied, channels = true, append(channels, c.Channel)
-				r.Replied.Add(1)
+				channels = append(channels, c.Channel)
 				continue
 			}
 			i, why := pick(q, people, c)
@@ -126,13 +130,14 @@ func (r *Router) routeTeam(ctx context.Context, q queue) (given int, err error) 
 		return 0, fmt.Errorf("route team %d: %w", q.ID, err)
 	}
 	r.Assigned.Add(int64(given))
-	if given > 0 || replied {
+	r.Replied.Add(int64(len(channels)))
+	if given > 0 || len(channels) > 0 {
 		events.Wake(r.bus)
 	}
 	for _, ch := range channels {
 		wakeOutbox(r.bus, ch)
 	}
-	return given, nil
+	return given + len(channels), nil
 }
 
 // candidates are the team's people on duty with their load, in order of id.
