@@ -189,7 +189,7 @@ func sniff(head []byte, claimed, name string) string {
 	}
 	claimed, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(claimed)), ";")
 	if strings.HasPrefix(claimed, "audio/") || strings.HasPrefix(claimed, "video/") {
-		return claimed
+		return storable(claimed, 127)
 	}
 	if strings.HasSuffix(strings.ToLower(name), ".pdf") && bytes.HasPrefix(head, []byte("%PDF")) {
 		return "application/pdf"
@@ -235,7 +235,7 @@ func (f *Files) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var gone []string
+	var failed error
 	err = f.store.Walk(ctx, func(i blob.Info) error {
 		if time.Since(i.PutAt) < orphanAfter {
 			return nil
@@ -244,13 +244,10 @@ func (f *Files) Sweep(ctx context.Context) error {
 		if err := f.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM attachment WHERE blob = $1 OR preview = $1)`, i.Key).Scan(&used); err != nil {
 			return err
 		}
-		if !used {
-			gone = append(gone, i.Key)
+		if !used { // at once: the same content may be uploaded again while the walk goes on
+			failed = errors.Join(failed, f.store.Delete(ctx, i.Key))
 		}
 		return nil
 	})
-	for _, key := range gone {
-		err = errors.Join(err, f.store.Delete(ctx, key))
-	}
-	return err
+	return errors.Join(err, failed)
 }

@@ -89,7 +89,10 @@ func (f *Files) fetchOne(ctx context.Context, channelID int64, a channels.Adapte
 	state, reason, wait := "ok", "", time.Duration(0)
 	look := looked{typ: p.Type, kind: p.Kind}
 	if err == nil {
-		look, err = f.look(ctx, key, cmp.Or(info.Type, p.Type), cmp.Or(info.Name, p.Name))
+		var seen looked
+		if seen, err = f.look(ctx, key, cmp.Or(info.Type, p.Type), cmp.Or(info.Name, p.Name)); err == nil {
+			look = seen
+		}
 	}
 	switch {
 	case err == nil:
@@ -107,6 +110,7 @@ func (f *Files) fetchOne(ctx context.Context, channelID int64, a channels.Adapte
 	}
 	if err := f.fetched(ctx, p, info, key, size, look, state, reason, wait); err != nil && ctx.Err() == nil {
 		f.log.ErrorContext(ctx, "record fetched file", "channel_id", channelID, "message_id", p.Message, "err", err)
+		pause(ctx, lookEvery) // it is due still: the provider is not asked again and again without a breath
 	}
 }
 

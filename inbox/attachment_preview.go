@@ -28,6 +28,11 @@ var errTooManyPixels = errors.New("too many pixels")
 // shrink makes a JPEG of at most previewSide pixels a side, and tells the picture's own size. The header is read before
 // any pixel, so that a small file with a huge picture costs nothing.
 func shrink(r io.ReadSeeker) (small []byte, width, height int, err error) {
+	defer func() { // a picture made to break a decoder must not break the hub
+		if p := recover(); p != nil {
+			small, width, height, err = nil, 0, 0, fmt.Errorf("decode picture: panic: %v", p)
+		}
+	}()
 	conf, _, err := image.DecodeConfig(r)
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("read picture header: %w", err)
