@@ -11,8 +11,8 @@ import (
 	"github.com/parley-hub/parley/internal/postgres"
 )
 
-// The rows move into another cluster, whose transaction numbers start low: clients with cursors of the old one are told
-// to read anew, and then everything goes on.
+// A backup goes into another cluster, whose transaction numbers start low: clients who have seen what came after the
+// backup are told to read anew, and then everything goes on.
 func TestRestoreIntoAnotherCluster(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -28,12 +28,14 @@ func TestRestoreIntoAnotherCluster(t *testing.T) {
 		check(t, w.Admin.JSON(ctx, "PUT", "/api/me/status", map[string]string{"status": "away"}, nil))
 		check(t, w.Admin.JSON(ctx, "PUT", "/api/me/status", map[string]string{"status": "online"}, nil))
 	}
-	l := live(t, w.Admin, "")
-	cursor := l.Cursor()
-	check(t, w.Hub.Stop(ctx))
-
 	dump := filepath.Join(old.Dir(), "dump")
 	check(t, old.Tool(ctx, "pg_dump", "--format=custom", "--file="+dump, old.Admin("parley")))
+	l := live(t, w.Admin, "")
+	user.Send("lost with the old cluster")
+	f, err := l.WaitEvent(ctx, "conversation.updated", nil)
+	check(t, err)
+	check(t, w.Hub.Stop(ctx))
+
 	fresh := cluster(t)
 	url := must[string](t)(fresh.Database(ctx, "parley"))
 	check(t, fresh.Tool(ctx, "pg_restore", "--exit-on-error", "--dbname="+fresh.Admin("parley"), dump))
@@ -44,9 +46,9 @@ func TestRestoreIntoAnotherCluster(t *testing.T) {
 	check(t, w.Hub.Move(url))
 	check(t, w.Hub.Start(ctx))
 
-	l = live(t, w.Admin, cursor)
+	l = live(t, w.Admin, f.Cursor)
 	if l.Greeting.Type != "snapshot" {
-		t.Errorf("a cursor of the old cluster was greeted with %s", l.Greeting.Type)
+		t.Errorf("a cursor that the backup does not know was greeted with %s", l.Greeting.Type)
 	}
 	items := must[[]rig.Item](t)(rig.Timeline(ctx, w.Admin, conv.ID))
 	if len(items) == 0 || items[0].Text != "before the move" {
@@ -54,7 +56,7 @@ func TestRestoreIntoAnotherCluster(t *testing.T) {
 	}
 	_ = must[rig.Channel](t)(w.ChannelUp(ctx, ch.ID))
 	user.Send("after the move")
-	f, err := l.WaitEvent(ctx, "message.created", func(f rig.Frame) bool { return strings.Contains(string(f.Data), "after the move") })
+	f, err = l.WaitEvent(ctx, "message.created", func(f rig.Frame) bool { return strings.Contains(string(f.Data), "after the move") })
 	check(t, err)
 	sent := must[rig.Item](t)(rig.Say(ctx, w.Admin, conv.ID, "welcome back", nil))
 	arrives(t, user, "welcome back")

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -67,4 +68,26 @@ func (p *child) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("process %d does not end: %w", p.pid, ctx.Err())
 	}
+}
+
+// Run runs a command that starts processes of its own to its end. When ctx ends it is interrupted, so that it ends them.
+func Run(ctx context.Context, c *exec.Cmd) error {
+	p, err := startChild(c, syscall.SIGINT)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.exited:
+		return p.err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	defer cancel()
+	if err := p.signal(syscall.SIGINT); err != nil {
+		return err
+	}
+	if err := p.wait(ctx); err != nil {
+		return errors.Join(err, syscall.Kill(-p.pid, syscall.SIGKILL))
+	}
+	return p.err
 }

@@ -164,6 +164,9 @@ func (h *Hub) Stop(ctx context.Context) error {
 	if p.err != nil {
 		return fmt.Errorf("the hub ended with %w\n%s", p.err, h.LogTail())
 	}
+	if strings.Contains(h.Log(), "is left behind") {
+		return fmt.Errorf("a part of the hub did not end\n%s", h.LogTail())
+	}
 	return nil
 }
 
@@ -197,10 +200,19 @@ func (h *Hub) Log() string {
 	return string(b)
 }
 
-// LogTail is the end of it.
+// LogTail is the end of it, after the warnings and errors of before.
 func (h *Hub) LogTail() string {
+	const size = 4000
 	s := h.Log()
-	return s[max(0, len(s)-4000):]
+	cut := max(0, len(s)-size)
+	var b strings.Builder
+	for line := range strings.Lines(s[:cut]) {
+		if strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+			b.WriteString(line)
+		}
+	}
+	serious := b.String()
+	return serious[max(0, len(serious)-2*size):] + s[cut:]
 }
 
 // Move gives a stopped hub another database.

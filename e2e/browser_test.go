@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/parley-hub/parley/channels/telegram/tgfake"
+	"github.com/parley-hub/parley/e2e/rig"
+)
+
+// TestBrowser runs the browser's tests (web/ui/e2e) against a new hub, which has nobody yet: they go through the set-up
+// link, make the first account with the address and password below, and connect a channel to the fake Bot API.
+//
+//	PARLEY_E2E_URL                      the hub
+//	PARLEY_E2E_SETUP_URL                the link that makes the first admin
+//	PARLEY_E2E_EMAIL, _PASSWORD         what he is to be called
+//	PARLEY_E2E_TELEGRAM_URL, _TOKEN     the fake Bot API, its customers under /control/, and its bot
+//
+// It is not parallel to the other tests: a browser on a busy machine would be too slow for its own deadlines.
+func TestBrowser(t *testing.T) {
+	root, err := rig.Root()
+	check(t, err)
+	ui := filepath.Join(root, "web", "ui")
+	playwright := filepath.Join(ui, "node_modules", ".bin", "playwright")
+	for _, needed := range []string{playwright, filepath.Join(ui, "dist", "index.html")} {
+		if _, err := os.Stat(needed); err != nil {
+			t.Skipf("%v: make e2e builds the front end and fetches what its tests need", err)
+		}
+	}
+	ctx := t.Context()
+	cfg := config(t)
+	h, err := rig.NewHub(ctx, cfg)
+	check(t, err)
+	t.Cleanup(func() { check(t, h.Close(context.Background())) })
+	check(t, h.Start(ctx))
+	fake, err := tgfake.Listen("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	check(t, err)
+	t.Cleanup(fake.Close)
+	var link []byte
+	check(t, rig.Until(ctx, "the set-up link", rig.Patience, func() (bool, error) {
+		link, err = os.ReadFile(filepath.Join(cfg.DataDir, "setup-url"))
+		return err == nil && len(link) > 0, nil
+	}))
+
+	c := exec.Command(playwright, "test") //nolint:noctx // rig.Run ends it in good order
+	c.Dir = ui
+	c.Env = append(os.Environ(), "PARLEY_E2E_URL="+h.URL, "PARLEY_E2E_SETUP_URL="+strings.TrimSpace(string(link)),
+		"PARLEY_E2E_EMAIL="+rig.AdminEmail, "PARLEY_E2E_PASSWORD="+rig.Password,
+		"PARLEY_E2E_TELEGRAM_URL="+fake.URL(), "PARLEY_E2E_TELEGRAM_TOKEN="+tgfake.Token, "CI=1", "FORCE_COLOR=0")
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	if err := rig.Run(ctx, c); err != nil {
+		t.Errorf("playwright: %v\n%s\nthe hub printed:\n%s", err, out.String(), h.LogTail())
+		return
+	}
+	t.Logf("%s", out.String())
+}
