@@ -26,6 +26,13 @@ func cases() []benchCase {
 		{"contacts", contacts},
 		{"ingest/http", ingestHTTP},
 		{"ingest/latency", ingestLatency},
+		{"live/fan-out", liveFanOut},
+		{"live/burst", liveBurst},
+		{"live/memory", liveMemory},
+		{"live/slow", liveSlow},
+		{"inbox/page", inboxPage},
+		{"start", start},
+		{"kill", kill},
 	}
 }
 
@@ -51,11 +58,12 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	flags.Float64Var(&size, "size", size, "how much data; 1 is whole, 0.1 quick")
 	only := flags.String("case", os.Getenv("CASE"), "only the cases whose names begin so")
 	file := flags.String("json", filepath.Join(os.TempDir(), "bench.json"), "where the results go besides")
+	binary := flags.String("binary", "", "the program to measure; \"\" = build it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	began := time.Now()
-	w, err := newWorld(ctx, size)
+	w, err := newWorld(ctx, size, *binary)
 	if err != nil {
 		return err
 	}

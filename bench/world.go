@@ -32,12 +32,15 @@ func serverSettings() []string {
 	}
 }
 
-func newWorld(ctx context.Context, size float64) (w *world, err error) {
-	w = &world{size: size}
+func newWorld(ctx context.Context, size float64, binary string) (w *world, err error) {
+	w = &world{size: size, binary: binary}
 	if w.dir, err = os.MkdirTemp("", "parley-bench-"); err != nil {
 		return nil, err
 	}
-	if w.binary, err = rig.Build(ctx, w.dir); err == nil {
+	if binary == "" {
+		w.binary, err = rig.Build(ctx, w.dir)
+	}
+	if err == nil {
 		w.pg, err = rig.NewPostgres(ctx, "", serverSettings()...)
 	}
 	if err != nil {
