@@ -219,6 +219,10 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.services.start(ctx, "channels", h.channels.Run)
 	h.services.start(ctx, "supervisor", supervisor.Run)
 	h.services.start(ctx, "typist", typist.Run)
+	// Whoever waits for the hub to be ready signs in at once.
+	if err := h.firstAdmin(ctx, c); err != nil {
+		return err
+	}
 	h.services.start(ctx, "web", server.Run)
 	return nil
 }

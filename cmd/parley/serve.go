@@ -45,17 +45,23 @@ func serve(ctx context.Context, c call, ready func(ctx context.Context, h *hub) 
 	return h.services.wait(ctx)
 }
 
-// greet prints where the hub is, makes the first admin of the settings, or else the link that makes him.
-func (h *hub) greet(ctx context.Context, c call) error {
-	if c.cfg.AdminEmail != "" {
-		made, err := h.staff.EnsureAdmin(ctx, c.cfg.AdminEmail, c.cfg.AdminPassword)
-		if err != nil {
-			return fmt.Errorf("make the first admin: %w", err)
-		}
-		if made {
-			c.log.InfoContext(ctx, "first admin made from the settings")
-		}
+// firstAdmin makes the admin that the settings name, if there is none.
+func (h *hub) firstAdmin(ctx context.Context, c call) error {
+	if c.cfg.AdminEmail == "" {
+		return nil
 	}
+	made, err := h.staff.EnsureAdmin(ctx, c.cfg.AdminEmail, c.cfg.AdminPassword)
+	if err != nil {
+		return fmt.Errorf("make the first admin: %w", err)
+	}
+	if made {
+		c.log.InfoContext(ctx, "first admin made from the settings")
+	}
+	return nil
+}
+
+// greet prints where the hub is, and the link that makes the first admin where there is none.
+func (h *hub) greet(ctx context.Context, c call) error {
 	link, needed, err := h.staff.EnsureSetupLink(ctx)
 	if err != nil {
 		return fmt.Errorf("make the set-up link: %w", err)

@@ -50,12 +50,6 @@ func NewWorld(ctx context.Context, cfg Config) (w *World, err error) {
 	if err := w.Hub.Start(ctx); err != nil {
 		return w, err
 	}
-	// The admin of the settings is made when everything else runs, and told by this line.
-	if err := Until(ctx, "the hub greets", Patience, func() (bool, error) {
-		return strings.Contains(w.Hub.Log(), "Parley is at"), nil
-	}); err != nil {
-		return w, err
-	}
 	w.Admin = w.Client()
 	if err := w.Admin.Login(ctx, AdminEmail, Password); err != nil {
 		return w, err
