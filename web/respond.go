@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -146,7 +148,7 @@ func (s *Server) problem(ctx context.Context, err error) *problem {
 		return newProblem(http.StatusServiceUnavailable, string(errs.Unavailable), "This took too long. Try again.")
 	case errors.Is(err, context.Canceled):
 		return newProblem(http.StatusServiceUnavailable, string(errs.Unavailable), "The request was given up.")
-	case errs.IsTemporary(err) || sqlState(err, "57014", "57P01", "57P03", "53300"):
+	case errs.IsTemporary(err) || sqlState(err, "57014", "57P01", "57P02", "57P03", "53300") || lostDatabase(err):
 		s.log.WarnContext(ctx, "temporary failure", "error", err)
 		p = newProblem(http.StatusServiceUnavailable, string(errs.Unavailable), "This did not work just now. Try again in a moment.")
 		p.headers = http.Header{"Retry-After": {"2"}}
@@ -237,6 +239,13 @@ func location(field string) string {
 		}
 	}
 	return "body." + field
+}
+
+// lostDatabase reports a database that is not there or went away in the middle: whatever was asked may be asked again.
+func lostDatabase(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
 func sqlState(err error, codes ...string) bool {

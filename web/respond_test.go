@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/staff"
@@ -232,5 +237,24 @@ func TestLogsHoldNoSecret(t *testing.T) {
 	}
 	if n := e.count(`SELECT count(*) FROM event WHERE payload::text LIKE '%canary%' OR payload::text LIKE '%prl!_%' ESCAPE '!' AND payload::text LIKE '%' || $1 || '%'`, tok["secret"]); n != 0 {
 		t.Errorf("%d events hold a secret", n)
+	}
+}
+
+// A database that is away is nobody's mistake and passes: 503, and the client asks again.
+func TestLostDatabase(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	_, noServer := pgconn.Connect(t.Context(), "host=/nowhere connect_timeout=1")
+	for name, err := range map[string]error{
+		"no server":                 noServer,
+		"the connection broke":      &net.OpError{Op: "read", Err: syscall.ECONNRESET},
+		"it ended in an answer":     io.ErrUnexpectedEOF,
+		"it crashed":                &pgconn.PgError{Code: "57P02"},
+		"it is starting":            &pgconn.PgError{Code: "57P03"},
+		"it has no connection free": &pgconn.PgError{Code: "53300"},
+	} {
+		if p := e.problem(t.Context(), fmt.Errorf("read session: %w", err)); p.Status != http.StatusServiceUnavailable || p.GetHeaders().Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", name, p.Status, p.Detail)
+		}
 	}
 }
