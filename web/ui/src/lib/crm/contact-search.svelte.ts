@@ -76,6 +76,7 @@ export class ContactSearch {
     const run = ++this.#run
     this.loading = true
     try {
+      await this.#live.subscribed()
       const query = { q: this.words.trim(), limit: PAGE, ...(cursor ? { cursor } : {}) }
       const page = await this.#api.get('/api/contacts', { query })
       if (run !== this.#run) return

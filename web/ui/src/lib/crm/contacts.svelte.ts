@@ -60,6 +60,7 @@ export class Contacts {
     const run = (this.#asked.get(id) ?? 0) + 1
     this.#asked.set(id, run)
     try {
+      await this.#live.subscribed()
       const contact = await this.#api.get('/api/contacts/{id}', { path: { id } })
       if (this.#asked.get(id) !== run) return
       this.put(contact, id)

@@ -67,15 +67,17 @@ export class Thread {
     }
   }
 
-  /** The timeline of the present scope, at the first unread message. */
+  /** Fetches the timeline of the present scope: its newest part, with all that is unread. */
   async load(timeline: Timeline): Promise<void> {
     const row = this.row
     if (!row) return
     this.#live.shown = timeline
     this.#sends.person = row.contact.id
-    const limit = Math.min(FIRST_MAX, FIRST + row.unread)
-    if (!timeline.loaded) await timeline.latest(limit)
-    else if (!timeline.atEnd) await timeline.latest(limit)
+    if (!timeline.loaded || !timeline.atEnd) await timeline.latest(Math.min(FIRST_MAX, FIRST + row.unread))
+  }
+
+  /** The timeline is there: says where unread begins, before it is read. */
+  begin(timeline: Timeline): void {
     timeline.apply(this.#sends.pending(this.id))
     this.firstUnread = firstUnreadOf(timeline.items, (id) => this.#readNo(id))
   }

@@ -34,6 +34,8 @@ type Handler<K extends EventKind> = (data: EventData[K]) => void
 
 /** How long an event of a conversation with an unknown read marker waits for others before they are asked for. */
 const MARKER_MS = 150
+/** How long the first lists wait for the socket. It opens at once or something is wrong with it. */
+const OPEN_MS = 400
 /** How old "last synced" may be on the screen. */
 const CLOCK_MS = 1_000
 
@@ -41,8 +43,9 @@ const CLOCK_MS = 1_000
  * Everything that is live: the socket, and the stores that its events and the lists are merged into. Created once when
  * somebody is signed in, given by context, stopped at sign-out.
  *
- * The socket opens first and lists are fetched beside it; since every row carries a version, it does not matter whether
- * an event or the list that already contains it comes first.
+ * The socket opens first, lists are fetched after its `ready`: what is committed later comes as an event, what was
+ * committed before is in the list, and since every row carries a version, it may be both. Lists do not wait for a socket
+ * that dawdles; what they fetched is then fetched again, for events before `ready` were told to nobody.
  */
 export class Live {
   readonly me: ID
@@ -71,6 +74,10 @@ export class Live {
   #clock: ReturnType<typeof setInterval> | undefined
   #marker: ReturnType<typeof setTimeout> | undefined
   #synced = false
+  /** Something was fetched before the socket was ready. */
+  #early = false
+  #opened: () => void = () => {}
+  readonly #open = new Promise<void>((done) => (this.#opened = done))
   #stop: (() => void)[] = []
 
   constructor(options: LiveOptions) {
@@ -91,7 +98,7 @@ export class Live {
 
   start(): void {
     this.#socket.start()
-    void this.directory.load()
+    void this.subscribed().then(() => this.directory.load())
     this.#api.get('/api/counts').then(
       (counts) => (this.counts ??= counts),
       () => {}, // the socket brings them too
@@ -129,9 +136,10 @@ export class Live {
 
   /** A list that events keep true; dispose it when its screen goes. */
   view(query: ListQuery): ListView {
-    const view = new ListView(this.conversations, query, (q) =>
-      this.#api.get('/api/conversations', { query: q }),
-    )
+    const view = new ListView(this.conversations, query, async (q) => {
+      await this.subscribed()
+      return this.#api.get('/api/conversations', { query: q })
+    })
     this.#views.add(view)
     return view
   }
@@ -143,6 +151,7 @@ export class Live {
 
   /** One conversation by id, for an address that was opened directly. */
   async conversation(id: ID): Promise<Conversation | undefined> {
+    await this.subscribed()
     const since = this.conversations.mark()
     const row = await this.#api.get('/api/conversations/{id}', { path: { id } })
     this.conversations.merge([row], since)
@@ -174,7 +183,17 @@ export class Live {
     this.#socket.send({ type: 'typing', conversation_id: conversation, on })
   }
 
+  /** Before anything is fetched that events keep true. */
+  async subscribed(): Promise<void> {
+    if (this.#synced) return
+    let timer: ReturnType<typeof setTimeout> | undefined
+    await Promise.race([this.#open, new Promise((done) => (timer = setTimeout(done, OPEN_MS)))])
+    clearTimeout(timer)
+    if (!this.#synced) this.#early = true
+  }
+
   async #timeline(scope: Scope, query: TimelineQuery): Promise<TimelinePage> {
+    await this.subscribed()
     const options = { path: { id: scope.id }, query }
     if (scope.kind === 'conversation') return this.#api.get('/api/conversations/{id}/timeline', options)
     const page = await this.#api.get('/api/contacts/{id}/timeline', options)
@@ -212,7 +231,9 @@ export class Live {
         this.counts = frame.counts
         this.people.setPresence(frame.presence)
         if (this.#watched !== null) this.watch(this.#watched)
-        if (frame.type === 'snapshot' && this.#synced) this.#refetch()
+        if ((frame.type === 'snapshot' && this.#synced) || this.#early) this.#refetch()
+        this.#early = false
+        this.#opened()
         this.#synced = true
         return
       case 'counts': {
@@ -277,7 +298,7 @@ export class Live {
 
   #refetch(): void {
     void this.directory.load()
-    for (const view of this.#views) if (view.loaded) void view.refresh()
+    for (const view of this.#views) void view.refresh()
     this.timelines.refresh(this.shown)
     for (const handler of this.#resync) handler()
   }
