@@ -52,7 +52,7 @@ e2e: build ## the real binary against real peers
 
 lint: ## vet, formatting, static checks, dead code, shell scripts
 	@scripts/deps go
-	@scripts/lint
+	@scripts/lint long
 
 fmt: ## format everything
 	go tool gofumpt -w $(shell git ls-files '*.go')
