@@ -27,13 +27,6 @@ func exact(what string, got, want int) row {
 	return row{What: what, Product: float64(got), Limit: float64(want), Unit: "rows", Target: fmt.Sprintf("= %d", want), Pass: got == want, Count: true}
 }
 
-// holds is a count of things that must not be.
-func holds(what string, ok bool, detail string) row {
-	r := exact(what, 0, 0)
-	r.Pass, r.Unit = ok, detail
-	return r
-}
-
 // atLeast is a rate: it must reach least (0 = no bound) and share of the limit's (0 = no bound).
 func atLeast(what string, got, limit float64, unit string, least, share float64) row {
 	r := row{What: what, Product: got, Limit: limit, Unit: unit, Ratio: over(got, limit)}
