@@ -27,8 +27,11 @@ func TestNewcomer(t *testing.T) {
 	check(t, h.Start(ctx))
 
 	// The link makes the first admin, once.
-	link, err := os.ReadFile(filepath.Join(dir, "setup-url"))
-	check(t, err)
+	var link []byte
+	check(t, rig.Until(ctx, "the set-up link", rig.Patience, func() (bool, error) {
+		link, err = os.ReadFile(filepath.Join(dir, "setup-url"))
+		return err == nil && len(link) > 0, nil
+	}))
 	token, err := rig.TokenOf(string(link))
 	check(t, err)
 	if !strings.HasPrefix(string(link), h.URL+"/setup?token=") {

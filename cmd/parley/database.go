@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -37,10 +38,24 @@ func openDatabase(ctx context.Context, cfg config.Config, log *slog.Logger) (*da
 	return db, nil
 }
 
-// close waits for nobody: whoever uses the pool has ended before.
+// poolPatience bounds the wait for the last connections. Everybody who used one has ended, but one that was cut off in
+// the middle of a statement waits up to 15 s for the server to hang up (observed after crashes of the database); our own
+// server hangs up when it is stopped, another one when we are gone.
+const poolPatience = 3 * time.Second
+
 func (d *database) close(ctx context.Context) error {
 	if d.pool != nil {
-		d.pool.Close()
+		closed := make(chan struct{})
+		go func() {
+			d.pool.Close()
+			close(closed)
+		}()
+		timer := time.NewTimer(poolPatience)
+		select {
+		case <-closed:
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
 	if d.server == nil {
 		return nil

@@ -21,12 +21,13 @@ type Crashes struct {
 	Told     int // times that /readyz said 503 while the database was away
 	Slowest  time.Duration
 	Died     bool // the hub did not live through it
+	Broken   int  // answers that blamed the hub (500) instead of asking to come again (503)
 }
 
 // Good tells whether everything that was acknowledged is stored, and the hub lived and said what was wrong.
 func (r Crashes) Good(users int) bool {
 	return r.In.Lost == 0 && r.In.Twice == 0 && r.In.Contacts == users && r.In.Open == users && r.Kept == r.Accepted &&
-		r.Twice == 0 && r.Told == r.Crashes && !r.Died
+		r.Twice == 0 && r.Told == r.Crashes && !r.Died && r.Broken == 0
 }
 
 // CrashDatabase crashes the database again and again while customers and an agent write. Kills are the crashes.
@@ -88,6 +89,7 @@ func (w *World) CrashDatabase(ctx context.Context, pg *Postgres, d Drill) (Crash
 		return r, err
 	}
 	r.In.Twice -= len(users) - 1 // they all said Hello
+	r.Broken = o.broken
 	return r, o.kept(ctx, &r)
 }
 
@@ -108,7 +110,9 @@ func (o *outbound) postOnce(ctx context.Context, stop chan struct{}) chan error 
 			err := o.w.Admin.Post(ctx, "/api/conversations/"+p.conversation+"/messages", map[string]any{"id": p.id, "text": p.text}, nil)
 			status := StatusOf(err)
 			switch {
-			case status != 0 && status < 500, err != nil && last:
+			case status != 0 && status != http.StatusServiceUnavailable:
+				o.broken++
+			case err != nil && last:
 				done <- err
 				return
 			case err == nil:

@@ -92,6 +92,7 @@ type outbound struct {
 	users         []*tgfake.User
 	conversations []string
 	sent          []posted // in the order of the posts of each conversation
+	broken        int      // answers that none of this explains
 }
 
 type posted struct {
