@@ -1,12 +1,13 @@
 package e2e
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,7 +29,8 @@ func TestBrowser(t *testing.T) {
 	check(t, err)
 	ui := filepath.Join(root, "web", "ui")
 	playwright := filepath.Join(ui, "node_modules", ".bin", "playwright")
-	for _, needed := range []string{playwright, filepath.Join(ui, "dist", "index.html")} {
+	browser := cmp.Or(os.Getenv("PARLEY_E2E_CHROMIUM"), "/usr/bin/chromium")
+	for _, needed := range []string{playwright, filepath.Join(ui, "dist", "index.html"), browser} {
 		if _, err := os.Stat(needed); err != nil {
 			t.Skipf("%v: make e2e builds the front end and fetches what its tests need", err)
 		}
@@ -52,12 +54,13 @@ func TestBrowser(t *testing.T) {
 	c.Dir = ui
 	c.Env = append(os.Environ(), "PARLEY_E2E_URL="+h.URL, "PARLEY_E2E_SETUP_URL="+strings.TrimSpace(string(link)),
 		"PARLEY_E2E_EMAIL="+rig.AdminEmail, "PARLEY_E2E_PASSWORD="+rig.Password,
-		"PARLEY_E2E_TELEGRAM_URL="+fake.URL(), "PARLEY_E2E_TELEGRAM_TOKEN="+tgfake.Token, "CI=1", "FORCE_COLOR=0")
-	var out bytes.Buffer
-	c.Stdout, c.Stderr = &out, &out
+		"PARLEY_E2E_TELEGRAM_URL="+fake.URL(), "PARLEY_E2E_TELEGRAM_TOKEN="+tgfake.Token, "PARLEY_E2E_CHROMIUM="+browser, "CI=1", "FORCE_COLOR=0")
+	c.Stdout, c.Stderr = t.Output(), t.Output()
 	if err := rig.Run(ctx, c); err != nil {
-		t.Errorf("playwright: %v\n%s\nthe hub printed:\n%s", err, out.String(), h.LogTail())
-		return
+		t.Fatalf("playwright: %v\nthe hub printed:\n%s", err, h.LogTail())
 	}
-	t.Logf("%s", out.String())
+	// What the tests keep is named after the hub's address, which nobody meets again.
+	mine := regexp.MustCompile(`\W+`).ReplaceAllString(h.URL, "_")
+	check(t, os.RemoveAll(filepath.Join(ui, "test-results", mine)))
+	check(t, os.RemoveAll(filepath.Join(ui, "e2e", ".state", mine+".json")))
 }
