@@ -12,7 +12,8 @@ export default ts.config(
   {
     languageOptions: { globals: { ...globals.browser, ...globals.node } },
     rules: {
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unused-expressions': ['error', { allowShortCircuit: true, allowTernary: true }],
       'no-undef': 'off', // the compiler knows better
     },
   },
@@ -24,6 +25,7 @@ export default ts.config(
       '@typescript-eslint/require-await': 'error',
     },
   },
+  { files: ['**/*.test.ts'], rules: { '@typescript-eslint/require-await': 'off' } },
   {
     files: ['**/*.svelte', '**/*.svelte.ts'],
     languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } },
@@ -31,6 +33,8 @@ export default ts.config(
       'svelte/button-has-type': 'error',
       'svelte/no-at-html-tags': 'error',
       'svelte/no-navigation-without-resolve': 'off', // SvelteKit's
+      'svelte/prefer-svelte-reactivity': 'off', // most sets are not shown; those that are live in $state.raw
+      'svelte/no-useless-mustaches': 'off', // {' · '} keeps the spaces that a line end would eat
     },
   },
 )

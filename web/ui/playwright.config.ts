@@ -6,7 +6,7 @@ export default defineConfig({
   outputDir: results,
   fullyParallel: false,
   workers: 1, // one hub, one story
-  timeout: 120_000, // axe on a busy machine takes its time
+  timeout: 180_000, // axe on a busy machine takes its time
   expect: { timeout: 10_000 },
   forbidOnly: !!process.env.CI,
   reporter: [['list']],

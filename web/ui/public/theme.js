@@ -3,7 +3,9 @@
   var choice = 'system'
   try {
     choice = localStorage.getItem('parley.theme') || 'system'
-  } catch (e) {}
+  } catch {
+    // No storage: the system decides.
+  }
   var dark = choice === 'dark' || (choice === 'system' && matchMedia('(prefers-color-scheme: dark)').matches)
   document.documentElement.dataset.theme = dark ? 'dark' : 'light'
 })()
