@@ -1,4 +1,5 @@
 import { untrack } from 'svelte'
+import { api } from '$lib/api/client'
 import type { Channel } from '$lib/api/types'
 import { fmt } from '$lib/i18n/format.svelte'
 import { t, tOr } from '$lib/i18n/index.svelte'
@@ -8,6 +9,8 @@ import { alert, badges, problems, say, type Issue } from '$lib/ui'
 
 /** A blink of the connection is nobody's business. */
 const patienceMs = 2_000
+/** How often the server is asked how it feels; everything else comes by itself. */
+const healthMs = 60_000
 
 /**
  * Watches what can be wrong (the connection, the channels, sends that failed) and tells the bar on top and the rail.
@@ -72,6 +75,26 @@ export function watch(live: Live): void {
   })
 
   $effect(() => {
+    const ask = () =>
+      api.get('/api/health').then(
+        (health) => {
+          if (health.problems.some((p) => p.code === 'spine_late'))
+            problems.set({
+              id: 'late',
+              severity: 'warn',
+              weight: 50,
+              text: () => t('common.problem.late', { span: fmt.duration(health.spine_lag_s * 1000) }),
+            })
+          else problems.clear('late')
+        },
+        () => {}, // the live connection tells of a server that is away
+      )
+    void ask()
+    const timer = setInterval(() => void ask(), healthMs)
+    return () => clearInterval(timer)
+  })
+
+  $effect(() => {
     if (session.me?.workspace.insecure)
       problems.set({ id: 'insecure', severity: 'warn', weight: -1, text: () => t('common.problem.insecure') })
     else problems.clear('insecure')
@@ -87,10 +110,19 @@ export function watch(live: Live): void {
 }
 
 function channelIssue(c: Channel): Issue[] {
-  if (!c.enabled || (c.state !== 'needs_login' && c.state !== 'failed')) return []
-  const kind = tOr(`common.channel_kind.${c.kind}`, c.kind)
   const manages = session.can('channels.manage')
+  const issues: Issue[] = []
+  if (manages && c.quarantined > 0)
+    issues.push({
+      id: `channel:${c.id}:quarantine`,
+      severity: 'warn',
+      text: t('common.problem.quarantine', { count: c.quarantined, name: c.name }),
+      action: { label: t('common.problem.look'), href: `/settings/channels/${c.id}/quarantine` },
+    })
+  if (!c.enabled || (c.state !== 'needs_login' && c.state !== 'failed')) return issues
+  const kind = tOr(`common.channel_kind.${c.kind}`, c.kind)
   return [
+    ...issues,
     {
       id: `channel:${c.id}`,
       severity: 'bad',
