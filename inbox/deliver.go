@@ -32,13 +32,27 @@ type Deliverer struct {
 	blobs blob.Store
 	log   *slog.Logger
 
+	mu   sync.Mutex
+	busy map[int64]*laneSet // of each channel; it outlives a Drain whose sends are still in the air
+
 	// Sent, Failed, Uncertain and Retried count outcomes, for /metrics.
 	Sent, Failed, Uncertain, Retried atomic.Int64
 }
 
 // NewDeliverer makes the way out; Drain works it for one channel.
 func NewDeliverer(pool *pgxpool.Pool, b bus.Bus, blobs blob.Store, log *slog.Logger) *Deliverer {
-	return &Deliverer{pool: pool, bus: b, blobs: blobs, log: log.With("component", "deliver")}
+	return &Deliverer{pool: pool, bus: b, blobs: blobs, log: log.With("component", "deliver"), busy: map[int64]*laneSet{}}
+}
+
+func (d *Deliverer) lanes(channelID int64) *laneSet {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.busy[channelID]
+	if l == nil {
+		l = &laneSet{held: map[int64]bool{}}
+		d.busy[channelID] = l
+	}
+	return l
 }
 
 const (
@@ -59,11 +73,12 @@ func (d *Deliverer) Drain(ctx context.Context, channelID, epoch int64, a channel
 	if lanes <= 0 {
 		lanes = defaultLanes
 	}
+	busy := d.lanes(channelID)
 	for ; ; pause(ctx, lookEvery) {
 		if ctx.Err() != nil {
 			return
 		}
-		err := d.recover(ctx, channelID, epoch, a.Capabilities().Deduplicates)
+		err := d.recover(ctx, channelID, epoch, busy.list(), a.Capabilities().Deduplicates)
 		if err == nil {
 			break
 		}
@@ -82,9 +97,9 @@ func (d *Deliverer) Drain(ctx context.Context, channelID, epoch int64, a channel
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	busy := &laneSet{held: map[int64]bool{}}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	lost := false // a claim failed, and may have been committed all the same
 	for {
 		select {
 		case <-ctx.Done():
@@ -94,8 +109,16 @@ func (d *Deliverer) Drain(ctx context.Context, channelID, epoch int64, a channel
 		}
 		next := lookEvery
 		for free := lanes - busy.len(); free > 0; free = lanes - busy.len() {
+			if lost {
+				if err := d.release(ctx, channelID, epoch, busy.list()); err != nil {
+					log.WarnContext(ctx, "release lost claims", "err", err)
+					break
+				}
+				lost = false
+			}
 			rows, soon, err := d.claim(ctx, channelID, epoch, busy.list(), free)
 			if err != nil {
+				lost = true
 				if ctx.Err() == nil {
 					log.WarnContext(ctx, "claim outbox", "err", err)
 				}
@@ -118,17 +141,23 @@ func (d *Deliverer) Drain(ctx context.Context, channelID, epoch int64, a channel
 	}
 }
 
-// recover judges what an earlier owner of the channel left in the middle.
-func (d *Deliverer) recover(ctx context.Context, channelID, epoch int64, deduplicates bool) error {
-	if deduplicates {
-		_, err := d.pool.Exec(ctx, `UPDATE outbox SET state = 'queued', not_before = now() WHERE channel_id = $1 AND state = 'sending' AND lease_epoch < $2`, channelID, epoch)
-		return err
-	}
+const (
+	requeueOutboxSQL = `UPDATE outbox SET state = 'queued', not_before = now()
+WHERE channel_id = $1 AND state = 'sending' AND lease_epoch <= $2 AND conversation_id <> ALL ($3::bigint[]) AND (op <> 'send' OR $4)`
+	leftOutboxSQL = `SELECT client_id, message_at, message_id, conversation_id FROM outbox
+WHERE channel_id = $1 AND state = 'sending' AND lease_epoch <= $2 AND conversation_id <> ALL ($3::bigint[])`
+	releaseOutboxSQL = `UPDATE outbox SET state = 'queued', attempts = attempts - 1
+WHERE channel_id = $1 AND state = 'sending' AND lease_epoch = $2 AND conversation_id <> ALL ($3::bigint[])`
+)
+
+// recover judges what an earlier owner of the channel left in the middle, or an earlier Drain of this one; busy are the
+// conversations whose sends are still in the air here.
+func (d *Deliverer) recover(ctx context.Context, channelID, epoch int64, busy []int64, deduplicates bool) error {
 	// edits, deletions and reactions may be repeated: they only say the same again
-	if _, err := d.pool.Exec(ctx, `UPDATE outbox SET state = 'queued', not_before = now() WHERE channel_id = $1 AND state = 'sending' AND lease_epoch < $2 AND op <> 'send'`, channelID, epoch); err != nil {
+	if _, err := d.pool.Exec(ctx, requeueOutboxSQL, channelID, epoch, busy, deduplicates); err != nil || deduplicates {
 		return err
 	}
-	rows, err := d.pool.Query(ctx, `SELECT client_id, message_at, message_id, conversation_id FROM outbox WHERE channel_id = $1 AND state = 'sending' AND lease_epoch < $2`, channelID, epoch)
+	rows, err := d.pool.Query(ctx, leftOutboxSQL, channelID, epoch, busy)
 	if err != nil {
 		return err
 	}
@@ -151,22 +180,28 @@ func (d *Deliverer) recover(ctx context.Context, channelID, epoch int64, dedupli
 	return nil
 }
 
+// release gives back what a claim took whose commit stands although its answer was lost: nobody has been told of these
+// rows, so none was sent. What is in the air is in a busy lane, and stays.
+func (d *Deliverer) release(ctx context.Context, channelID, epoch int64, busy []int64) error {
+	_, err := d.pool.Exec(ctx, releaseOutboxSQL, channelID, epoch, busy)
+	return err
+}
+
 const reasonInterrupted = "The hub was interrupted while sending. It may have arrived: ask the customer or look at the chat."
 
 // deliver sends one row and records what became of it; the record is tried until it is committed, for the customer may
-// have the message already.
+// have the message already. Only a Drain that ends gives up, after a minute or so: the next one will call it uncertain.
 func (d *Deliverer) deliver(ctx context.Context, a channels.Adapter, r outRow) {
 	out := d.send(ctx, a, r)
-	ctx = context.WithoutCancel(ctx)
 	for try := 0; ; try++ {
-		tctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		tctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		err := d.settle(tctx, r, out)
 		cancel()
 		if err == nil {
 			break
 		}
 		d.log.ErrorContext(ctx, "record delivery", "channel_id", r.channel, "message_id", r.key.ID, "err", err)
-		if try >= 30 { // a minute or so: the next owner will call it uncertain
+		if try >= 30 && ctx.Err() != nil {
 			return
 		}
 		time.Sleep(time.Duration(min(try+1, 20)) * 100 * time.Millisecond)
