@@ -26,11 +26,15 @@ type LeadWant struct {
 	Source      string // channel kind
 	OwnerID     int64
 	Attribution map[string]string
+	New         bool // the contact was made in this transaction, so there is no lead yet
 }
 
 const (
-	// Both statements see only contacts without any open lead; the partial unique index decides between rivals. OFFSET 0
-	// keeps each test a probe of the index: as an anti join it would read all open leads.
+	// OFFSET 0 keeps each test a probe of the index: as an anti join it would read all open leads.
+	leadlessSQL = `
+SELECT w.id FROM unnest($1::bigint[]) w (id)
+WHERE NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = w.id AND o.closed_at IS NULL OFFSET 0)`
+	// Both statements see only contacts without any open lead; the partial unique index decides between rivals.
 	reopenLeadsSQL = `
 UPDATE lead l SET closed_at = NULL, outcome = NULL, version = l.version + 1, updated_at = now(),
        stage_id = (SELECT id FROM stage s WHERE s.pipeline_id = l.pipeline_id ORDER BY position LIMIT 1)
@@ -98,8 +102,9 @@ func OpenLeads(ctx context.Context, tx postgres.DB, wants []LeadWant) ([]Lead, e
 	wants = slices.Clone(wants)
 	slices.SortStableFunc(wants, func(a, b LeadWant) int { return int(a.ContactID - b.ContactID) })
 	wants = slices.CompactFunc(wants, func(a, b LeadWant) bool { return a.ContactID == b.ContactID })
-	if len(wants) == 0 {
-		return nil, nil
+	wants, err := leadless(ctx, tx, wants)
+	if err != nil || len(wants) == 0 {
+		return nil, err
 	}
 	var contact, pipeline, owner, channel []int64
 	var source, attribution []string
@@ -131,6 +136,28 @@ func OpenLeads(ctx context.Context, tx postgres.DB, wants []LeadWant) ([]Lead, e
 		return leads, nil
 	}
 	return leads, events.Append(ctx, tx, evs...)
+}
+
+// leadless keeps the wants of those who have no open lead: nearly everybody who writes has one.
+func leadless(ctx context.Context, tx postgres.DB, wants []LeadWant) ([]LeadWant, error) {
+	var known []int64
+	for _, w := range wants {
+		if !w.New {
+			known = append(known, w.ContactID)
+		}
+	}
+	if len(known) == 0 {
+		return wants, nil
+	}
+	rows, err := tx.Query(ctx, leadlessSQL, known)
+	if err != nil {
+		return nil, err
+	}
+	without, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(wants, func(w LeadWant) bool { return !w.New && !slices.Contains(without, w.ContactID) }), nil
 }
 
 func leadEvent(kind string, by events.Actor, l Lead) events.Event {

@@ -32,7 +32,7 @@ func TestRestoreIntoAnotherCluster(t *testing.T) {
 	check(t, old.Tool(ctx, "pg_dump", "--format=custom", "--file="+dump, old.Admin("parley")))
 	l := live(t, w.Admin, "")
 	user.Send("lost with the old cluster")
-	f, err := l.WaitEvent(ctx, "conversation.updated", nil)
+	f, err := l.WaitEvent(ctx, "message.created", nil)
 	check(t, err)
 	check(t, w.Hub.Stop(ctx))
 

@@ -88,7 +88,7 @@ func (s *screen) once(ctx context.Context) error {
 // complete reads the timeline of a conversation that comes into sight: the event tells only its row. false = that could
 // not be done now; a new socket from the same cursor brings the event again.
 func (s *screen) complete(ctx context.Context, f rig.Frame) (bool, error) {
-	if f.Kind != "conversation.created" && f.Kind != "conversation.updated" || f.ConversationID == nil {
+	if !strings.HasPrefix(f.Kind, "conversation.") && f.Kind != "message.created" || f.Kind == "conversation.gone" || f.ConversationID == nil {
 		return true, nil
 	}
 	id := *f.ConversationID
@@ -187,14 +187,21 @@ func (s *screen) apply(f rig.Frame) error {
 		if old, ok := s.items[i.ID]; !ok || i.Version >= old.Version {
 			s.items[i.ID] = i
 		}
+		var with struct {
+			Conversation *rig.Conversation `json:"conversation"`
+		}
+		if err := json.Unmarshal(f.Data, &with); err != nil {
+			return err
+		}
+		if with.Conversation != nil {
+			s.row(*with.Conversation)
+		}
 	case "conversation.created", "conversation.updated":
 		var k rig.Conversation
 		if err := json.Unmarshal(f.Data, &k); err != nil {
 			return err
 		}
-		if old, ok := s.convs[k.ID]; !ok || k.Version >= old.Version {
-			s.convs[k.ID] = k
-		}
+		s.row(k)
 	case "conversation.gone":
 		var gone struct {
 			ID string `json:"id"`
@@ -207,6 +214,12 @@ func (s *screen) apply(f rig.Frame) error {
 		maps.DeleteFunc(s.items, func(_ string, i rig.Item) bool { return i.ConversationID == gone.ID })
 	}
 	return nil
+}
+
+func (s *screen) row(k rig.Conversation) {
+	if old, ok := s.convs[k.ID]; !ok || k.Version >= old.Version {
+		s.convs[k.ID] = k
+	}
 }
 
 // differs says how the screen differs from what the API tells; "" = not at all.

@@ -232,13 +232,20 @@ func (x *countIndex) apply(evs []events.Event) (moved bool, missing []int64) {
 		}
 		switch e.Kind {
 		case EventConversationCreated, EventConversationUpdated:
-			ok, reopened := x.conversation(e)
+			ok, reopened := x.conversation(e, e.Raw)
 			moved = moved || ok
 			if reopened {
 				missing = append(missing, e.ConversationID)
 			}
 		case EventMessageCreated, EventMessageUpdated:
 			moved = x.message(e) || moved
+			if row := rider(e); row != nil {
+				ok, reopened := x.conversation(e, row)
+				moved = moved || ok
+				if reopened {
+					missing = append(missing, e.ConversationID)
+				}
+			}
 		case EventReadUpdated:
 			moved = x.marker(e) || moved
 		case eventTeamDeleted:
@@ -248,13 +255,13 @@ func (x *countIndex) apply(evs []events.Event) (moved bool, missing []int64) {
 	return moved, missing
 }
 
-func (x *countIndex) conversation(e *events.Event) (moved, reopened bool) {
+func (x *countIndex) conversation(e *events.Event, row json.RawMessage) (moved, reopened bool) {
 	var c struct {
 		Version int32  `json:"version"`
 		Status  Status `json:"status"`
 		InCount int32  `json:"in_count"`
 	}
-	if json.Unmarshal(e.Raw, &c) != nil {
+	if json.Unmarshal(row, &c) != nil {
 		return false, false // not one of ours; the nightly check would tell
 	}
 	id := e.ConversationID

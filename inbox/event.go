@@ -1,7 +1,9 @@
 package inbox
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/parley-hub/parley/internal/events"
@@ -45,8 +47,45 @@ func itemEvent(kind string, by events.Actor, it Item, c Conversation) events.Eve
 	}
 }
 
-// clipItem shortens what may be long until the item fits; nothing is lost, the client fetches the whole on demand.
-func clipItem(it Item) Item {
+// arrivalEvents tell of a message that moved its conversation and changed nothing of who may see it: the item, with the
+// whole row of the conversation in it as "conversation". Every message from outside writes such an event, so it is one
+// row, not two; where both do not fit, the conversation goes before by itself.
+func arrivalEvents(by events.Actor, it Item, c Conversation) []events.Event {
+	e := itemEvent(EventMessageCreated, by, it, c)
+	c.Unread, c.ReadInNo = 0, 0
+	item, err := events.Marshal(e.Payload)
+	if err == nil {
+		var row []byte
+		if row, err = events.Marshal(c); err == nil && len(item)+len(row)+len(riderKey) <= events.MaxPayload {
+			e.Payload = json.RawMessage(slices.Concat(item[:len(item)-1], []byte(riderKey), row, []byte("}")))
+			return []events.Event{e}
+		}
+	}
+	return []events.Event{conversationEvent(EventConversationUpdated, systemActor, c, idOf(c.TeamID), idOf(c.AssigneeID)), e}
+}
+
+// riderKey is where a message's event carries its conversation.
+const riderKey = `,"conversation":`
+
+func hasRider(e *events.Event) bool { return bytes.Contains(e.Raw, []byte(riderKey)) }
+
+// rider is the conversation in the event of a message that came, nil when there is none.
+func rider(e *events.Event) json.RawMessage {
+	if e.Kind != EventMessageCreated || !hasRider(e) {
+		return nil
+	}
+	var m struct {
+		Conversation json.RawMessage `json:"conversation"`
+	}
+	if json.Unmarshal(e.Raw, &m) != nil {
+		return nil
+	}
+	return m.Conversation
+}
+
+// clipItem shortens what may be long until the item fits, and returns it as JSON; nothing is lost, the client fetches
+// the whole on demand.
+func clipItem(it Item) json.RawMessage {
 	limit := maxEventText
 	for {
 		if utf8.RuneCountInString(it.Text) > limit {
@@ -55,9 +94,9 @@ func clipItem(it Item) Item {
 		if len(it.HTML) > limit {
 			it.HTML, it.Truncated = "", true
 		}
-		b, err := json.Marshal(it)
-		if err != nil || len(b) <= maxEventItem {
-			return it
+		b, err := events.Marshal(it)
+		if err == nil && len(b) <= maxEventItem {
+			return b
 		}
 		switch {
 		case limit > 100:
@@ -69,7 +108,7 @@ func clipItem(it Item) Item {
 		case len(it.Attachments) > 5:
 			it.Attachments, it.Truncated = it.Attachments[:5], true
 		default:
-			return it
+			return b
 		}
 	}
 }

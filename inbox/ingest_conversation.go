@@ -29,8 +29,6 @@ type convState struct {
 	identity       int64
 	chat           string
 	chatData       json.RawMessage
-	assigneeBefore int64
-	teamBefore     int64
 	touched        bool
 	introduced     bool // the line about the new contact is in
 }
@@ -84,8 +82,7 @@ WITH k AS (
     SELECT *, id IS NULL OR (status = 'closed' AND closed_at < now() - make_interval(days => days)) AS fresh FROM picked
 )
 SELECT n, coalesce(id, 0), coalesce(assignee_id, 0), fresh,
-       CASE WHEN fresh THEN nextval(pg_get_serial_sequence('conversation', 'id')) ELSE 0 END,
-       CASE WHEN fresh THEN nextval('conversation_number_seq') ELSE 0 END
+       CASE WHEN fresh THEN nextval('conversation_id_seq') ELSE 0 END
 FROM judged ORDER BY n`
 	lockConversationsSQL = `SELECT ` + conversationColumns + `, (SELECT p.name FROM contact p WHERE p.id = c.contact_id) FROM conversation c WHERE c.id = ANY ($1::bigint[]) ORDER BY c.id FOR UPDATE`
 )
@@ -145,7 +142,6 @@ func (r *ingestRun) findConversations(ctx context.Context, tx pgx.Tx) error {
 					return errRival
 				}
 				c.row, c.contactName = row, row.ContactName
-				c.assigneeBefore, c.teamBefore = valueOf(row.AssigneeID), valueOf(row.TeamID)
 			}
 		}
 	}
@@ -164,9 +160,9 @@ func (r *ingestRun) pickConversations(ctx context.Context, tx pgx.Tx) (known []i
 	if err != nil {
 		return nil, err
 	}
-	var n, id, assignee, newID, number int64
+	var n, id, assignee, newID int64
 	var fresh bool
-	_, err = pgx.ForEachRow(rows, []any{&n, &id, &assignee, &fresh, &newID, &number}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&n, &id, &assignee, &fresh, &newID}, func() error {
 		c := r.order[n-1]
 		if !fresh {
 			c.row.ID = id
@@ -175,7 +171,7 @@ func (r *ingestRun) pickConversations(ctx context.Context, tx pgx.Tx) (known []i
 		}
 		c.isNew, c.previous = true, id
 		c.row = conversationRow{
-			ID: newID, Number: number, ChannelID: c.channel, ContactID: c.contact, Status: Open, Tags: []string{}, TeamID: r.channels[c.channel].TeamID,
+			ID: newID, Number: newID, ChannelID: c.channel, ContactID: c.contact, Status: Open, Tags: []string{}, TeamID: r.channels[c.channel].TeamID,
 			LastKind: "message", LastDirection: "in", CreatedAt: r.g.now(),
 		}
 		if c.thread != "" {

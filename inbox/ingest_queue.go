@@ -13,7 +13,7 @@ import (
 // meanwhile makes the run start over.
 func (r *ingestRun) queueConversations(b *pgx.Batch) {
 	var n, u struct {
-		id, number, channel, contact, identity []int64
+		id, channel, contact, identity []int64
 		version, inCount, messages             []int32
 		chat, subject, status                  []string
 		chatData                               []string
@@ -34,7 +34,7 @@ func (r *ingestRun) queueConversations(b *pgx.Batch) {
 			fresh++
 		}
 		w := c.row
-		t.id, t.number, t.channel, t.contact, t.identity = append(t.id, w.ID), append(t.number, w.Number), append(t.channel, w.ChannelID), append(t.contact, w.ContactID), append(t.identity, c.identity)
+		t.id, t.channel, t.contact, t.identity = append(t.id, w.ID), append(t.channel, w.ChannelID), append(t.contact, w.ContactID), append(t.identity, c.identity)
 		t.version, t.inCount, t.messages = append(t.version, int32(w.Version)), append(t.inCount, int32(w.InCount)), append(t.messages, int32(w.MessageCount))
 		t.chat, t.subject, t.status, t.chatData = append(t.chat, c.chat), append(t.subject, w.Subject), append(t.status, string(w.Status)), append(t.chatData, jsonOrEmpty(c.chatData))
 		t.text, t.kind, t.direction, t.thread = append(t.text, w.LastText), append(t.kind, w.LastKind), append(t.direction, w.LastDirection), append(t.thread, w.ThreadKey)
@@ -43,7 +43,7 @@ func (r *ingestRun) queueConversations(b *pgx.Batch) {
 		t.last, t.created = append(t.last, w.LastAt), append(t.created, w.CreatedAt)
 	}
 	if fresh > 0 {
-		b.Queue(insertConversationsSQL, n.id, n.number, n.channel, n.contact, n.identity, n.chat, n.chatData, n.thread, n.subject, n.status, n.team,
+		b.Queue(insertConversationsSQL, n.id, n.channel, n.contact, n.identity, n.chat, n.chatData, n.thread, n.subject, n.status, n.team,
 			n.assignee, n.waiting, n.queued, n.closed, n.last, n.text, n.kind, n.direction, n.inCount, n.messages, n.previous, n.created).
 			Exec(func(ct pgconn.CommandTag) error {
 				if int(ct.RowsAffected()) != fresh {

@@ -174,7 +174,7 @@ func (r *ingestRun) findPeople(ctx context.Context, tx pgx.Tx) error {
 		if e.Kind == channels.Message && e.first && e.Direction != channels.Out && !e.History && !e.Automatic && e.Group == nil {
 			wants = append(wants, crm.LeadWant{
 				ContactID: e.person.ContactID, ContactName: e.person.Name, PipelineID: valueOf(e.ch.PipelineID), ChannelID: e.ch.ID,
-				Source: e.ch.Kind, OwnerID: e.person.OwnerID, Attribution: e.Attribution,
+				Source: e.ch.Kind, OwnerID: e.person.OwnerID, Attribution: e.Attribution, New: e.person.Created,
 			})
 		}
 	}

@@ -98,7 +98,8 @@ func TestStrangerBecomesContactLeadAndConversation(t *testing.T) {
 	w.want(1, `SELECT count(*) FROM event WHERE kind = 'contact.created'`)
 	w.want(1, `SELECT count(*) FROM event WHERE kind = 'lead.created'`)
 	w.want(1, `SELECT count(*) FROM event WHERE kind = 'conversation.created'`)
-	w.want(1, `SELECT count(*) FROM event WHERE kind = 'conversation.updated' AND (payload->>'in_count')::int = 2`)
+	w.want(0, `SELECT count(*) FROM event WHERE kind = 'conversation.updated'`)
+	w.want(1, `SELECT count(*) FROM event WHERE kind = 'message.created' AND (payload->'conversation'->>'in_count')::int = 2`)
 	w.want(2, `SELECT count(*) FROM event WHERE kind = 'message.created' AND payload->>'kind' = 'message' AND payload->>'conversation_id' IS NOT NULL`)
 }
 

@@ -141,11 +141,11 @@ func (w *ingestWriter) participant(c *convState, identity int64) {
 
 const (
 	insertConversationsSQL = `
-INSERT INTO conversation (id, number, channel_id, contact_id, identity_id, chat, chat_data, thread_key, subject, status, team_id, assignee_id,
+INSERT INTO conversation (id, channel_id, contact_id, identity_id, chat, chat_data, thread_key, subject, status, team_id, assignee_id,
     waiting_since, queued_at, closed_at, last_at, last_text, last_kind, last_direction, in_count, message_count, previous_id, created_at)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::jsonb[], $8::text[], $9::text[], $10::text[],
-    $11::bigint[], $12::bigint[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::text[], $19::text[],
-    $20::int[], $21::int[], $22::bigint[], $23::timestamptz[])
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::jsonb[], $7::text[], $8::text[], $9::text[], $10::bigint[],
+    $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::int[],
+    $20::int[], $21::bigint[], $22::timestamptz[])
 ON CONFLICT DO NOTHING`
 	updateConversationsSQL = `
 UPDATE conversation c SET version = n.version, status = n.status, subject = n.subject, waiting_since = n.waiting_since, queued_at = n.queued_at,
@@ -210,20 +210,24 @@ func (r *ingestRun) write(ctx context.Context, tx pgx.Tx) error {
 	return tx.SendBatch(ctx, b).Close()
 }
 
+// events tells of every conversation as it is after the batch: of a new one by itself, else with its last message.
 func (r *ingestRun) events() []events.Event {
 	var evs []events.Event
+	last := map[*convState]*newMessage{}
+	for _, m := range r.w.messages {
+		last[m.conversation] = m
+	}
 	for _, c := range r.order {
-		kind := EventConversationUpdated
-		if c.isNew {
-			kind = EventConversationCreated
-			c.assigneeBefore, c.teamBefore = valueOf(c.row.AssigneeID), valueOf(c.row.TeamID)
-		}
-		if c.touched {
-			evs = append(evs, conversationEvent(kind, systemActor, c.dto(), c.teamBefore, c.assigneeBefore))
+		if c.isNew && c.touched {
+			evs = append(evs, conversationEvent(EventConversationCreated, systemActor, c.dto(), valueOf(c.row.TeamID), valueOf(c.row.AssigneeID)))
 		}
 	}
 	for _, m := range r.w.messages {
-		evs = append(evs, itemEvent(EventMessageCreated, m.actor(), m.item(), m.conversation.dto()))
+		if c := m.conversation; !c.isNew && last[c] == m {
+			evs = append(evs, arrivalEvents(m.actor(), m.item(), c.dto())...)
+		} else {
+			evs = append(evs, itemEvent(EventMessageCreated, m.actor(), m.item(), c.dto()))
+		}
 	}
 	return evs
 }

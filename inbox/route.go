@@ -57,6 +57,8 @@ func concernsQueue(e events.Event) bool {
 	switch {
 	case e.Kind == EventConversationCreated || e.Kind == EventConversationUpdated:
 		return e.AssigneeID == 0 || e.AssigneeBefore != 0
+	case e.Kind == EventMessageCreated:
+		return e.AssigneeID == 0 && hasRider(&e)
 	case strings.HasPrefix(e.Kind, "agent."), strings.HasPrefix(e.Kind, "team."), strings.HasPrefix(e.Kind, "hours."), strings.HasPrefix(e.Kind, "absence."):
 		return true
 	}

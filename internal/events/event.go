@@ -50,7 +50,7 @@ INSERT INTO event (epoch, kind, actor_kind, actor_id, subject_kind, subject_id,
                    conversation_id, team_id, assignee_id, team_before, assignee_before, payload)
 SELECT (SELECT epoch FROM spine), kind, actor_kind, nullif(actor_id, 0), subject_kind, subject_id,
        nullif(conversation_id, 0), nullif(team_id, 0), nullif(assignee_id, 0), nullif(team_before, 0), nullif(assignee_before, 0),
-       payload::jsonb
+       payload::json
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[],
             $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
      WITH ORDINALITY AS e (kind, actor_kind, actor_id, subject_kind, subject_id,
@@ -100,7 +100,10 @@ func columns(evs []Event) ([]any, error) {
 		num[i] = make([]int64, n)
 	}
 	for i, e := range evs {
-		payload, err := marshal(e.Payload)
+		payload, err := Marshal(e.Payload)
+		if err == nil && len(payload) > MaxPayload {
+			err = errs.New(errs.Internal, "the payload has %d bytes, at most %d are allowed", len(payload), MaxPayload)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("event %s of %s %s: %w", e.Kind, e.SubjectKind, e.SubjectID, err)
 		}
@@ -111,22 +114,22 @@ func columns(evs []Event) ([]any, error) {
 	return []any{text[0], text[1], num[0], text[2], text[3], num[1], num[2], num[3], num[4], num[5], text[4]}, nil
 }
 
-func marshal(payload any) ([]byte, error) {
-	if payload == nil {
-		return []byte("{}"), nil
+// Marshal writes a payload as the spine stores it. What Marshal returned is a payload too, and is taken as it is.
+func Marshal(payload any) (json.RawMessage, error) {
+	switch p := payload.(type) {
+	case nil:
+		return json.RawMessage("{}"), nil
+	case json.RawMessage:
+		return p, nil
 	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	// Postgres stores jsonb unescaped anyway; HTML escapes would only count against the limit.
+	// Postgres keeps the text as it is; HTML escapes would only count against the limit.
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(payload); err != nil {
 		return nil, fmt.Errorf("marshal the payload: %w", err)
 	}
-	b := dropNUL(bytes.TrimSuffix(buf.Bytes(), []byte("\n")))
-	if len(b) > MaxPayload {
-		return nil, errs.New(errs.Internal, "the payload has %d bytes, at most %d are allowed", len(b), MaxPayload)
-	}
-	return b, nil
+	return dropNUL(bytes.TrimSuffix(buf.Bytes(), []byte("\n"))), nil
 }
 
 // dropNUL removes the escape \u0000, which is JSON but which jsonb refuses: a customer's NUL must not make his message

@@ -447,7 +447,8 @@ export type ClientFrame =
 
 /** What each kind of event carries. */
 export interface EventData {
-  'message.created': Item
+  /** What came from outside brings its conversation along, as it is after it. */
+  'message.created': Item & { conversation?: Conversation }
   'message.updated': Item
   'conversation.created': Conversation
   'conversation.updated': Conversation

@@ -261,7 +261,10 @@ export class Live {
       case 'message.created':
       case 'message.updated':
         items.push(frame.data)
-        if (frame.kind === 'message.created') this.#silence(frame.data)
+        if (frame.kind === 'message.created') {
+          this.#silence(frame.data)
+          if (frame.data.conversation) this.conversations.event(frame.data.conversation, false)
+        }
         return
       case 'conversation.created':
       case 'conversation.updated':
