@@ -112,7 +112,7 @@ type Identity struct {
 // Media is a file that a message carries and that is fetched after the commit.
 type Media struct {
 	Kind     string          // photo, voice, audio, video, document, sticker, animation
-	Ref      json.RawMessage // opaque; handed to FetchMedia
+	Ref      json.RawMessage // handed to FetchMedia; opaque, but a member "unique" names the file in every delivery of it
 	Name     string
 	Type     string // MIME type as claimed
 	Size     int64  // as claimed, 0 = unknown

@@ -7,7 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,31 +51,53 @@ func (f *Files) Fetch(ctx context.Context, channelID int64, a channels.Adapter) 
 	if err == nil {
 		defer stop()
 	}
-	for ctx.Err() == nil {
-		files, err := f.pending(ctx, channelID)
+	// One that takes long holds back only itself: as soon as one is through, the next begins.
+	flying := map[uuid.UUID]bool{}
+	landed := make(chan uuid.UUID, fetchAtOnce)
+	defer func() {
+		for range flying {
+			<-landed
+		}
+	}()
+	for {
+		files, err := f.pending(ctx, channelID, slices.Collect(maps.Keys(flying)))
 		if err != nil && ctx.Err() == nil {
 			f.log.WarnContext(ctx, "read pending files", "channel_id", channelID, "err", err)
 		}
-		var wg sync.WaitGroup
 		for _, p := range files {
-			wg.Go(func() { f.fetchOne(ctx, channelID, a, p) })
+			flying[p.ID] = true
+			go func() {
+				defer func() { landed <- p.ID }()
+				f.fetchOne(ctx, channelID, a, p)
+			}()
 		}
-		wg.Wait()
-		if len(files) == fetchAtOnce {
-			continue
+		look := time.NewTimer(lookEvery)
+		wake := hint
+		if len(flying) == fetchAtOnce {
+			wake = nil
 		}
 		select {
 		case <-ctx.Done():
-		case <-hint:
-		case <-time.After(lookEvery):
+			look.Stop()
+			return
+		case id := <-landed:
+			delete(flying, id)
+		case <-wake:
+		case <-look.C:
 		}
+		look.Stop()
 	}
 }
 
-func (f *Files) pending(ctx context.Context, channelID int64) ([]pendingFile, error) {
+// pending reads what is due and not being fetched, as many as there is room for.
+func (f *Files) pending(ctx context.Context, channelID int64, flying []uuid.UUID) ([]pendingFile, error) {
+	if len(flying) == fetchAtOnce {
+		return nil, nil
+	}
 	rows, err := f.pool.Query(ctx, `
 SELECT id, message_at, message_id, kind, name, type, ref, attempts FROM attachment
-WHERE channel_id = $1 AND state = 'pending' AND not_before <= now() AND message_id IS NOT NULL ORDER BY not_before, id LIMIT $2`, channelID, fetchAtOnce)
+WHERE channel_id = $1 AND state = 'pending' AND not_before <= now() AND message_id IS NOT NULL AND id <> ALL ($2::uuid[])
+ORDER BY not_before, id LIMIT $3`, channelID, append([]uuid.UUID{}, flying...), fetchAtOnce-len(flying)) // never NULL
 	if err != nil {
 		return nil, err
 	}

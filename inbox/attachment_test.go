@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/png"
@@ -210,13 +211,55 @@ func TestFetchedMedia(t *testing.T) {
 	wantCode(t, err, errs.NotFound, "expired file")
 }
 
+// stuck gives one file out only when it is let.
+type stuck struct {
+	channels.Adapter
+	ref  string
+	free chan struct{}
+}
+
+func (s stuck) FetchMedia(ctx context.Context, ref json.RawMessage, w io.Writer) (channels.MediaInfo, error) {
+	if string(ref) == s.ref {
+		select {
+		case <-s.free:
+		case <-ctx.Done():
+			return channels.MediaInfo{}, ctx.Err()
+		}
+	}
+	return s.Adapter.FetchMedia(ctx, ref, w)
+}
+
+func TestASlowFileHoldsNoOtherBack(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	f := p.files()
+	slow := p.comes("document", p.remote.PutMedia("slow", []byte("slow")))
+	var ref string
+	if err := p.pool.QueryRow(p.ctx, `SELECT ref::text FROM attachment WHERE id = $1`, slow).Scan(&ref); err != nil {
+		t.Fatal(err)
+	}
+	var quick []uuid.UUID
+	for i := range 3 * fetchAtOnce {
+		quick = append(quick, p.comes("document", p.remote.PutMedia(fmt.Sprint("quick", i), []byte("quick"))))
+	}
+	a := stuck{p.remote.Adapter(p.channel), ref, make(chan struct{})}
+	ctx, cancel := context.WithCancel(p.ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); f.Fetch(ctx, p.channel, a) }()
+	p.until(int64(len(quick)), `SELECT count(*) FROM attachment WHERE state = 'ok' AND id <> $1`, slow)
+	close(a.free)
+	p.until(1, `SELECT count(*) FROM attachment WHERE state = 'ok' AND id = $1`, slow)
+	cancel()
+	<-done
+}
+
 // What the provider says about a file may be rubbish; the file comes all the same, once.
 func TestFetchedMediaWithRubbishType(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
 	f := p.files()
 	id := p.comes("document", p.remote.PutMedia("a", []byte{0, 1, 2, 3}))
-	files, err := f.pending(p.ctx, p.channel)
+	files, err := f.pending(p.ctx, p.channel, nil)
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
@@ -236,7 +279,7 @@ func TestPhotoStaysAPhotoWhenTheStoreFails(t *testing.T) {
 	p := newPost(t)
 	f := p.files()
 	id := p.comes("photo", p.remote.PutMedia("a.png", picture(t, 20, 10)))
-	files, err := f.pending(p.ctx, p.channel)
+	files, err := f.pending(p.ctx, p.channel, nil)
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}

@@ -230,7 +230,7 @@ UPDATE channel SET deleted_at = now(), enabled = false, secret = NULL, version =
 		if tag.RowsAffected() == 0 {
 			return nil, noChannel()
 		}
-		if err := failQueued(ctx, tx, int64(id)); err != nil {
+		if err := settleRemoved(ctx, tx, int64(id)); err != nil {
 			return nil, err
 		}
 		return []events.Event{{
@@ -240,12 +240,15 @@ UPDATE channel SET deleted_at = now(), enabled = false, secret = NULL, version =
 	})
 }
 
-// failQueued takes what waits for a removed channel out of the queue and shows it as failed: the way is gone.
-func failQueued(ctx context.Context, tx pgx.Tx, id int64) error {
+// settleRemoved takes what waits for a removed channel out of the queue and shows it as failed, for the way is gone. What
+// is on its way at this moment is uncertain until its sender says more, if he still lives.
+func settleRemoved(ctx context.Context, tx pgx.Tx, id int64) error {
 	rows, err := tx.Query(ctx, `
-WITH gone AS (UPDATE outbox SET state = 'failed', error = 'The channel was removed.', done_at = now() WHERE channel_id = $1 AND state = 'queued' RETURNING message_at, message_id)
-UPDATE message m SET status = 'failed', error = 'The channel was removed.', version = m.version + 1 FROM gone
-WHERE m.at = gone.message_at AND m.id = gone.message_id AND m.status = 'queued' RETURNING m.at, m.id`, id)
+WITH gone AS (
+    UPDATE outbox SET state = CASE state WHEN 'queued' THEN 'failed' ELSE 'uncertain' END, error = 'The channel was removed.', done_at = now()
+    WHERE channel_id = $1 AND state IN ('queued', 'sending') RETURNING message_at, message_id, state)
+UPDATE message m SET status = gone.state, error = 'The channel was removed.', version = m.version + 1 FROM gone
+WHERE m.at = gone.message_at AND m.id = gone.message_id AND m.status IN ('queued', 'sending') RETURNING m.at, m.id`, id)
 	if err != nil {
 		return err
 	}

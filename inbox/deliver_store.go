@@ -203,7 +203,7 @@ func (d *Deliverer) settle(ctx context.Context, r outRow, out outcome) error {
 		tag, err := tx.Exec(ctx, `
 UPDATE outbox SET state = $2, error = $3, not_before = CASE WHEN $2 = 'queued' THEN now() + make_interval(secs => $4) ELSE not_before END,
     attempts = attempts - $5, done_at = CASE WHEN $2 = 'queued' THEN NULL ELSE now() END
-WHERE client_id = $1 AND state = 'sending'`, r.client, out.state, storable(out.reason, 1000), out.wait.Seconds(), b2i(out.uncounted && r.attempts > 1))
+WHERE client_id = $1 AND (state = 'sending' OR state = 'uncertain' AND error = $6)`, r.client, out.state, storable(out.reason, 1000), out.wait.Seconds(), b2i(out.uncounted && r.attempts > 1), reasonRemoved)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}

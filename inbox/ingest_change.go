@@ -62,10 +62,42 @@ WITH old AS MATERIALIZED (SELECT at, id, text, html FROM message WHERE at = $1 A
     WHERE text <> $3 OR html <> $4)
 UPDATE message m SET text = $3, html = $4, edited_at = $5, version = version + 1 FROM old
 WHERE m.at = old.at AND m.id = old.id AND (m.text <> $3 OR m.html <> $4)`, key.At, key.ID, e.Text, e.HTML, e.at)
-	if err != nil || !changed {
+	if err != nil {
+		return false, err
+	}
+	if changed {
+		if err := refreshPreview(ctx, tx, systemActor, key); err != nil {
+			return false, err
+		}
+	}
+	more, err := r.editFiles(ctx, tx, e, key)
+	if err != nil || !more || changed {
 		return changed, err
 	}
-	return true, refreshPreview(ctx, tx, systemActor, key)
+	return execChanged(ctx, tx, `UPDATE message SET edited_at = $3, version = version + 1 WHERE at = $1 AND id = $2`, key.At, key.ID, e.at)
+}
+
+const editFilesSQL = `
+INSERT INTO attachment (id, channel_id, conversation_id, message_at, message_id, position, kind, name, type, size, width, height, duration_ms, ref, state, error)
+SELECT $1, $2, m.conversation_id, m.at, m.id, (SELECT count(*) FROM attachment a WHERE a.message_id = m.id), $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14
+FROM message m WHERE m.at = $3 AND m.id = $4
+  AND NOT EXISTS (SELECT FROM attachment a WHERE a.message_id = m.id AND (a.ref = $12::jsonb OR a.ref->>'unique' = $12::jsonb->>'unique'))`
+
+// editFiles adds the files that an edit brings and the message had not; those that it had stay, for they were said too.
+func (r *ingestRun) editFiles(ctx context.Context, tx pgx.Tx, e *inEvent, key MessageKey) (added bool, err error) {
+	for _, f := range e.Media {
+		row := newFileRow(e.ch.ID, f)
+		ok, err := execChanged(ctx, tx, editFilesSQL, row.id, row.channel, key.At, key.ID, row.kind, row.name, row.typ, row.size, row.width, row.height,
+			row.dur, row.ref, row.state, row.err)
+		if err != nil {
+			return false, err
+		}
+		added = added || ok
+	}
+	if added {
+		r.media[e.ch.ID] = true
+	}
+	return added, nil
 }
 
 // react makes the sender's reactions on the message exactly those of the event.
@@ -87,15 +119,26 @@ INSERT INTO reaction (message_at, message_id, identity_id, emoji) SELECT $1, $2,
 	return execChanged(ctx, tx, `UPDATE message SET version = version + 1 WHERE at = $1 AND id = $2`, key.At, key.ID)
 }
 
-// status moves the message forward and never back, however the reports arrive.
+// status moves the message forward and never back, however the reports arrive. What the provider knows of was sent: the
+// outbox no longer asks anybody about it.
 func (r *ingestRun) status(ctx context.Context, tx pgx.Tx, e *inEvent, key MessageKey) (bool, error) {
 	if e.Status == channels.Bounced {
-		return execChanged(ctx, tx, `UPDATE message SET status = 'failed', error = $3, version = version + 1 WHERE at = $1 AND id = $2 AND direction = 'out' AND status IN ('sent', 'uncertain', 'sending')`, key.At, key.ID, e.Text)
+		changed, err := execChanged(ctx, tx, `UPDATE message SET status = 'failed', error = $3, version = version + 1 WHERE at = $1 AND id = $2 AND direction = 'out' AND status IN ('sent', 'uncertain', 'sending')`, key.At, key.ID, e.Text)
+		if err != nil || !changed {
+			return changed, err
+		}
+		_, err = tx.Exec(ctx, `UPDATE outbox SET state = 'failed', error = $2, done_at = now() WHERE message_id = $1 AND op = 'send' AND state IN ('sent', 'uncertain')`, key.ID, storable(e.Text, 1000))
+		return true, err
 	}
-	return execChanged(ctx, tx, `
+	changed, err := execChanged(ctx, tx, `
 UPDATE message SET status = $3, error = '', version = version + 1 WHERE at = $1 AND id = $2 AND direction = 'out'
   AND array_position(ARRAY['queued', 'sending', 'uncertain', 'failed', 'sent', 'delivered', 'read'], status)
     < array_position(ARRAY['queued', 'sending', 'uncertain', 'failed', 'sent', 'delivered', 'read'], $3)`, key.At, key.ID, string(e.Status))
+	if err != nil || !changed {
+		return changed, err
+	}
+	_, err = tx.Exec(ctx, `UPDATE outbox SET state = 'sent', error = '', done_at = now() WHERE message_id = $1 AND op = 'send' AND state IN ('uncertain', 'failed')`, key.ID)
+	return true, err
 }
 
 func (r *ingestRun) replaceUndecryptable(ctx context.Context, tx pgx.Tx, e *inEvent, key MessageKey) (bool, error) {

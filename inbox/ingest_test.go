@@ -247,6 +247,29 @@ func TestEditsReactionsAndDeletionsFindTheirMessage(t *testing.T) {
 	w.want(1, `SELECT count(*) FROM message WHERE text = 'edited before we ever saw it'`)
 }
 
+func TestAnEditBringsItsFilesOnce(t *testing.T) {
+	t.Parallel()
+	w := newWay(t)
+	picture := func(id, ref string) channels.Media {
+		return channels.Media{Kind: "photo", Ref: json.RawMessage(ref), Name: id + ".jpg", Type: "image/jpeg", Size: 10}
+	}
+	first := writes("7", "1", "The old plan")
+	first.Media = []channels.Media{picture("old", `{"file_id":"x1","unique":"old"}`)}
+	w.must(first)
+	edit := func(key, text string, m ...channels.Media) {
+		e := writes("7", key, text)
+		e.Kind, e.ProviderID, e.TargetID, e.Media = channels.Edit, "", "7:1", m
+		w.must(e)
+	}
+	edit("e1", "The new plan", picture("old", `{"file_id":"x2","unique":"old"}`))
+	w.want(1, `SELECT count(*) FROM attachment`)
+	edit("e2", "The new plan", picture("new", `{"file_id":"y","unique":"new"}`))
+	w.want(2, `SELECT count(*) FROM attachment WHERE state = 'pending'`)
+	w.want(1, `SELECT count(*) FROM attachment WHERE name = 'new.jpg' AND position = 1`)
+	w.want(1, `SELECT count(*) FROM message WHERE version = 3 AND edited_at IS NOT NULL`)
+	w.want(1, `SELECT count(*) FROM event WHERE kind = 'message.updated' AND payload->>'text' = 'The new plan' AND json_array_length(payload->'attachments') = 2`)
+}
+
 func TestHostileTextIsStoredAndBounded(t *testing.T) {
 	t.Parallel()
 	w := newWay(t)

@@ -106,10 +106,21 @@ func (w *ingestWriter) introduce(r *ingestRun, e *inEvent) {
 }
 
 func (w *ingestWriter) attach(e *inEvent, m newMessage, position int, f channels.Media) {
+	row := newFileRow(e.ch.ID, f)
+	row.message, row.position = w.byKey[MessageKey{m.at, m.id}], position
+	w.files = append(w.files, row)
+	row.message.files = append(row.message.files, Attachment{
+		ID: row.id, Kind: row.kind, Name: row.name, Type: row.typ, Size: row.size, Width: row.width, Height: row.height, DurationMS: row.dur,
+		State: row.state, Error: row.err, URL: "/api/attachments/" + row.id.String(),
+	})
+}
+
+// newFileRow is a file as the provider tells of it, still to be fetched.
+func newFileRow(channel int64, f channels.Media) fileRow {
 	row := fileRow{
-		id: newMessageID(), channel: e.ch.ID, message: w.byKey[MessageKey{m.at, m.id}], position: position, kind: mediaKind(f.Kind),
-		name: storable(f.Name, 255), typ: storable(f.Type, 127), size: max(f.Size, 0), width: max(f.Width, 0), height: max(f.Height, 0),
-		dur: int(f.Duration.Milliseconds()), ref: string(storableJSON(f.Ref, 4<<10)), state: "pending",
+		id: newMessageID(), channel: channel, kind: mediaKind(f.Kind), name: storable(f.Name, 255), typ: storable(f.Type, 127),
+		size: max(f.Size, 0), width: max(f.Width, 0), height: max(f.Height, 0), dur: int(f.Duration.Milliseconds()),
+		ref: string(storableJSON(f.Ref, 4<<10)), state: "pending",
 	}
 	if row.typ == "" {
 		row.typ = "application/octet-stream"
@@ -117,11 +128,7 @@ func (w *ingestWriter) attach(e *inEvent, m newMessage, position int, f channels
 	if f.TooBig != "" {
 		row.state, row.err = "failed", storable(f.TooBig, 500)
 	}
-	w.files = append(w.files, row)
-	row.message.files = append(row.message.files, Attachment{
-		ID: row.id, Kind: row.kind, Name: row.name, Type: row.typ, Size: row.size, Width: row.width, Height: row.height, DurationMS: row.dur,
-		State: row.state, Error: row.err, URL: "/api/attachments/" + row.id.String(),
-	})
+	return row
 }
 
 func mediaKind(k string) string {

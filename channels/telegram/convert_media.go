@@ -19,7 +19,7 @@ const tooBig = "This file is larger than the 20 MB that Telegram lets a bot down
 // mediaRef is what FetchMedia gets back.
 type mediaRef struct {
 	FileID string `json:"file_id"`
-	Unique string `json:"file_unique_id,omitempty"`
+	Unique string `json:"unique,omitempty"`
 	Name   string `json:"name,omitempty"`
 	Type   string `json:"type,omitempty"`
 	Size   int64  `json:"size,omitempty"`
