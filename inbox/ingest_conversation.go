@@ -21,16 +21,16 @@ type convKey struct {
 // convState is a conversation in the hands of the run: as it was, and as it will be.
 type convState struct {
 	convKey
-	row            conversationRow
-	isNew          bool
-	previous       int64 // the closed one before it
-	contactName    string
-	channelKind    string
-	identity       int64
-	chat           string
-	chatData       json.RawMessage
-	touched        bool
-	introduced     bool // the line about the new contact is in
+	row         conversationRow
+	isNew       bool
+	previous    int64 // the closed one before it
+	contactName string
+	channelKind string
+	identity    int64
+	chat        string
+	chatData    json.RawMessage
+	touched     bool
+	introduced  bool // the line about the new contact is in
 }
 
 // conversationRow is what the run reads and writes of the table.

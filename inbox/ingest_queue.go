@@ -13,15 +13,15 @@ import (
 // meanwhile makes the run start over.
 func (r *ingestRun) queueConversations(b *pgx.Batch) {
 	var n, u struct {
-		id, channel, contact, identity []int64
-		version, inCount, messages             []int32
-		chat, subject, status                  []string
-		chatData                               []string
-		text, kind, direction                  []string
-		thread                                 []*string
-		team, assignee, previous               []*int64
-		waiting, queued, snoozed, closed       []*time.Time
-		last, created                          []time.Time
+		id, channel, contact, identity   []int64
+		version, inCount, messages       []int32
+		chat, subject, status            []string
+		chatData                         []string
+		text, kind, direction            []string
+		thread                           []*string
+		team, assignee, previous         []*int64
+		waiting, queued, snoozed, closed []*time.Time
+		last, created                    []time.Time
 	}
 	fresh := 0
 	for _, c := range r.order {
