@@ -23,6 +23,8 @@ import (
 //	PARLEY_E2E_EMAIL, _PASSWORD         what he is to be called
 //	PARLEY_E2E_TELEGRAM_URL, _TOKEN     the fake Bot API, its customers under /control/, and its bot
 //
+// PARLEY_E2E_SPECS, when set, is what is run of them: "inbox-axe screens:18".
+//
 // It is not parallel to the other tests: a browser on a busy machine would be too slow for its own deadlines.
 func TestBrowser(t *testing.T) {
 	root, err := rig.Root()
@@ -50,7 +52,8 @@ func TestBrowser(t *testing.T) {
 		return err == nil && len(link) > 0, nil
 	}))
 
-	c := exec.Command(playwright, "test") //nolint:noctx // rig.Run ends it in good order
+	args := append([]string{"test"}, strings.Fields(os.Getenv("PARLEY_E2E_SPECS"))...)
+	c := exec.Command(playwright, args...) //nolint:noctx // rig.Run ends it in good order
 	c.Dir = ui
 	c.Env = append(os.Environ(), "PARLEY_E2E_URL="+h.URL, "PARLEY_E2E_SETUP_URL="+strings.TrimSpace(string(link)),
 		"PARLEY_E2E_EMAIL="+rig.AdminEmail, "PARLEY_E2E_PASSWORD="+rig.Password,
