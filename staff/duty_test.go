@@ -145,7 +145,7 @@ func TestAbsencesAreOnesOwn(t *testing.T) {
 	}
 	_, err = h.CreateAbsence(h.ctx, sue, Absence{AgentID: 999, From: time.Now(), To: time.Now().Add(time.Hour)})
 	wantCode(t, err, errs.Invalid)
-	_, err = h.CreateAbsence(h.ctx, sue, Absence{AgentID: a.AgentID, From: time.Now(), To: time.Now()})
+	_, err = h.CreateAbsence(h.ctx, sue, Absence{AgentID: a.AgentID, From: abs.From, To: abs.From})
 	wantCode(t, err, errs.Invalid)
 	if err := h.DeleteAbsence(h.ctx, a, made.ID); err != nil {
 		t.Fatal(err)
