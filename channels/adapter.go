@@ -59,6 +59,11 @@ type Kind struct {
 	Name string
 	// Secrets names the settings that are sealed at rest and never given out again.
 	Secrets []string
+	// ReceiveOnly channels have no way back: the hub refuses to answer through them.
+	ReceiveOnly bool
+	// Complete, when set, adds to the settings what the hub makes itself (a public key, a secret); before holds what was
+	// stored, nil for a new channel. It runs before Check, inside the change.
+	Complete func(settings, before map[string]any) error
 	// Check validates settings before anything is stored; the error is an *errs-style field error made by FieldError.
 	Check func(settings json.RawMessage) error
 	// Probe connects once and says in words which step failed; used by "test this channel".
@@ -86,6 +91,7 @@ type Capabilities struct {
 	Receipts      bool     `json:"receipts"`       // delivered and read come back
 	Deduplicates  bool     `json:"deduplicates"`   // a send repeated with the same ClientID reaches the customer once
 	FirstContact  bool     `json:"first_contact"`  // can write first
+	ReceiveOnly   bool     `json:"receive_only"`   // nothing can be answered here
 	ParallelSends int      `json:"parallel_sends"` // conversations served at once; 0 = 8
 }
 

@@ -65,7 +65,8 @@ type Inbound struct {
 	Emojis  []string // Reaction
 	Status  DeliveryStatus
 
-	// Attribution of a first touch: {"start": payload, "utm_source": ...}
+	// Attribution of a first touch: {"start": payload, "utm_source": ...}. Names that begin with last_ tell how the person
+	// came this time: they replace the earlier ones, the others stand.
 	Attribution map[string]string
 	// Automatic mail and imported history make no lead; history also no notification and no routing.
 	Automatic bool
@@ -100,6 +101,9 @@ type Person struct {
 	Username    string
 	Language    string
 	Unreachable *string // ContactUpdate: the reason why we can no longer write; "" = can again; nil = no change
+	// Unproven is set when Identities are only what the person says of himself (a form): they are shown as such and
+	// never lead to whoever really has them. The same words again are the same unproven person.
+	Unproven bool
 }
 
 // Identity is one address of a person. Value is canonical for its kind except for phone, which the core normalises.

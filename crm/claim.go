@@ -25,6 +25,11 @@ type Claim struct {
 	Sample      bool
 	Attribution map[string]string
 	Unreachable *string // new reachability of the primary identity; nil = no news
+
+	// Unproven is set when nobody but the sender himself says who he is (a form). Then Addresses are a key that only
+	// such claims use, and what he says is kept beside the contact as Asserted: it never leads to a known person (R10).
+	Unproven bool
+	Asserted []Address
 }
 
 // Claimed is whom the claim found or made.
@@ -90,6 +95,10 @@ func (s *Service) Claim(ctx context.Context, tx pgx.Tx, claims []Claim) ([]Claim
 	}
 	sortKeys(kinds, values, no)
 
+	unproven := unprovenKeys(claims)
+	if err := retire(ctx, tx, unproven); err != nil {
+		return nil, fmt.Errorf("part unproven senders from known people: %w", err)
+	}
 	before, err := readIdentities(ctx, tx, kinds, values, lockNone)
 	if err != nil {
 		return nil, fmt.Errorf("look up identities: %w", err)
@@ -107,6 +116,9 @@ func (s *Service) Claim(ctx context.Context, tx pgx.Tx, claims []Claim) ([]Claim
 	rows, err := readIdentities(ctx, tx, kinds, values, lock)
 	if err != nil {
 		return nil, fmt.Errorf("lock identities: %w", err)
+	}
+	if err := stillUnproven(ctx, tx, unproven); err != nil {
+		return nil, err
 	}
 	return s.settle(ctx, tx, claims, groups, rows, mine)
 }
@@ -156,6 +168,7 @@ func (s *Service) settle(ctx context.Context, tx pgx.Tx, claims []Claim, groups 
 			if !g.reserved {
 				w.refresh(claims[ci], r, g.contact, &w.out[ci])
 			}
+			w.assert(claims[ci], g.contact)
 		}
 	}
 	return w.out, w.flush(ctx, tx)
@@ -217,6 +230,9 @@ func needsWrite(claims []Claim, groups []*group, before map[claimKey]identityRow
 }
 
 func changes(c Claim, r identityRow) bool {
+	if c.Unproven { // what anybody can type renames nobody
+		return false
+	}
 	return (c.Display != "" && c.Display != r.Display) || (c.Unreachable != nil && *c.Unreachable != r.Unreachable) ||
 		(c.Name != "" && c.Name != r.Name && r.NameSource == "pushed") || (c.Language != "" && r.Language == "")
 }

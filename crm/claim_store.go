@@ -63,19 +63,19 @@ const knownSQL = `SELECT k.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY
 
 const insertIdentitiesSQL = `
 WITH k AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bool[])
-        WITH ORDINALITY AS k (kind, value, grp, raw, display, source, shared, n)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::text[])
+        WITH ORDINALITY AS k (kind, value, grp, raw, display, source, shared, trust, n)
 ), reserved AS (
     SELECT grp, nextval('contact_id_seq') AS contact_id FROM (SELECT DISTINCT grp FROM k) g
 )
-INSERT INTO identity (kind, value, raw, contact_id, display, source, shared)
-SELECT k.kind, k.value, k.raw, r.contact_id, k.display, k.source, k.shared FROM k JOIN reserved r USING (grp) ORDER BY k.n
+INSERT INTO identity (kind, value, raw, contact_id, display, source, shared, trust)
+SELECT k.kind, k.value, k.raw, r.contact_id, k.display, k.source, k.shared, k.trust FROM k JOIN reserved r USING (grp) ORDER BY k.n
 ON CONFLICT (kind, value) DO NOTHING
 RETURNING kind, value, contact_id`
 
 // insertIdentities claims the keys that nobody had a moment ago; it waits for a rival's commit. What comes back is ours.
 func insertIdentities(ctx context.Context, tx postgres.DB, claims []Claim, groups []*group, before map[claimKey]identityRow, kinds, values []string, no []int32) (map[claimKey]int64, error) {
-	var k, v, raw, display, source []string
+	var k, v, raw, display, source, trust []string
 	var grp []int32
 	var shared []bool
 	for i := range kinds {
@@ -95,11 +95,11 @@ func insertIdentities(ctx context.Context, tx postgres.DB, claims []Claim, group
 			}
 			k, v, grp = append(k, key.kind), append(v, key.value), append(grp, no[i])
 			raw, display, source = append(raw, c.Addresses[at].Raw), append(display, show), append(source, c.Source)
-			shared = append(shared, c.Addresses[at].Shared)
+			shared, trust = append(shared, c.Addresses[at].Shared), append(trust, c.trust())
 			break
 		}
 	}
-	rows, err := tx.Query(ctx, insertIdentitiesSQL, k, v, grp, raw, display, source, shared)
+	rows, err := tx.Query(ctx, insertIdentitiesSQL, k, v, grp, raw, display, source, shared, trust)
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +137,11 @@ type claimWriter struct {
 	touchDisplay, touchUnreach []string
 	nameContact                []int64
 	nameValue, languageValue   []string
+
+	assertContact                                    []int64
+	assertKind, assertValue, assertRaw, assertSource []string
+	lastTouchContact                                 []int64
+	lastTouch                                        []string
 }
 
 func (w *claimWriter) create(claims []Claim, g *group) {
@@ -177,6 +182,7 @@ func (w *claimWriter) adopt(g *group, rows map[claimKey]identityRow, mine map[cl
 
 // refresh carries news about a known person: display, reachability, pushed name.
 func (w *claimWriter) refresh(c Claim, r identityRow, contact int64, out *Claimed) {
+	w.touch(c, contact)
 	if !r.Stale && !changes(c, r) {
 		return
 	}
@@ -189,11 +195,11 @@ func (w *claimWriter) refresh(c Claim, r identityRow, contact int64, out *Claime
 	}
 	w.touchID, w.touchDisplay, w.touchUnreach = append(w.touchID, r.ID), append(w.touchDisplay, display), append(w.touchUnreach, unreach)
 	name, language := "", ""
-	if c.Name != "" && r.NameSource == "pushed" && clipName(c.Name) != r.Name {
+	if !c.Unproven && c.Name != "" && r.NameSource == "pushed" && clipName(c.Name) != r.Name {
 		name = clipName(c.Name)
 		out.Name = name
 	}
-	if r.Language == "" {
+	if r.Language == "" && !c.Unproven {
 		language = c.Language
 	}
 	if name != "" || language != "" || unreach != r.Unreachable {
@@ -233,14 +239,10 @@ func (w *claimWriter) flush(ctx context.Context, tx postgres.DB) error {
 	}
 	var renamed []events.Event
 	if len(w.nameContact) > 0 {
-		b.Queue(renameContactsSQL, w.nameContact, w.nameValue, w.languageValue).Query(func(rows pgx.Rows) error {
-			list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[briefRow])
-			for _, r := range list {
-				renamed = append(renamed, contactEvent(EventContactUpdated, events.Actor{Kind: "system"}, r.brief()))
-			}
-			return err
-		})
+		b.Queue(renameContactsSQL, w.nameContact, w.nameValue, w.languageValue).Query(updatedContacts(&renamed))
 	}
+	w.queueAssertions(b)
+	w.queueLastTouch(b, &renamed)
 	if err := events.Queue(b, w.events...); err != nil {
 		return err
 	}
@@ -253,6 +255,17 @@ func (w *claimWriter) flush(ctx context.Context, tx postgres.DB) error {
 		return nil
 	}
 	return events.Append(ctx, tx, renamed...)
+}
+
+// updatedContacts makes an event of every contact that a statement returns.
+func updatedContacts(evs *[]events.Event) func(rows pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[briefRow])
+		for _, r := range list {
+			*evs = append(*evs, contactEvent(EventContactUpdated, events.Actor{Kind: "system"}, r.brief()))
+		}
+		return err
+	}
 }
 
 type briefRow struct {

@@ -30,7 +30,8 @@ const (
 	// the row stays for what points at it; its address is free for whoever writes from it next
 	eraseIdentitiesSQL = `UPDATE identity SET kind = 'erased', value = id::text, raw = '', display = '', unreachable = 'erased', valid_to = coalesce(valid_to, now())
 WHERE contact_id = ANY ($1::bigint[])`
-	eraseContactsSQL = `UPDATE contact SET version = version + 1, updated_at = now(), name = $2, name_source = 'manual', language = '', tags = '{}',
+	eraseAssertionsSQL = `DELETE FROM assertion WHERE contact_id = ANY ($1::bigint[])`
+	eraseContactsSQL   = `UPDATE contact SET version = version + 1, updated_at = now(), name = $2, name_source = 'manual', language = '', tags = '{}',
 	fields = '{}', attribution = '{}' WHERE id = ANY ($1::bigint[])`
 	eraseLeadsSQL = `UPDATE lead SET version = version + 1, updated_at = now(), title = '', attribution = '{}' WHERE contact_id = ANY ($1::bigint[])`
 	// what a merge wrote down holds names too; erased people are not parted again
@@ -71,7 +72,8 @@ func (s *Service) EraseContact(ctx context.Context, by events.Actor, id int64) e
 		_, err3 := tx.Exec(ctx, eraseLeadsSQL, family)
 		_, err4 := tx.Exec(ctx, eraseMovesSQL, family)
 		_, err5 := tx.Exec(ctx, eraseMergeSQL, family)
-		if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		_, err6 := tx.Exec(ctx, eraseAssertionsSQL, family)
+		if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 			return nil, fmt.Errorf("erase contact %d: %w", id, err)
 		}
 		briefs, err := loadBriefs(ctx, tx, id)

@@ -24,11 +24,13 @@ const MaxFound = 5000
 const SearchBudget = 3 * time.Second
 
 const (
-	// each half stops by itself: putting them together first would mean to find everybody before counting
+	// each part stops by itself: putting them together first would mean to find everybody before counting
 	findContactsSQL = `SELECT DISTINCT id FROM (
 	SELECT id FROM (SELECT p.id, p.merged_into FROM contact p WHERE p.name ILIKE ANY ($1::text[]) LIMIT $n) p WHERE merged_into IS NULL
 	UNION ALL
-	(SELECT i.contact_id FROM identity i WHERE i.value ILIKE ANY ($2::text[]) OR i.display ILIKE ANY ($1::text[]) LIMIT $n)) x LIMIT $n`
+	(SELECT i.contact_id FROM identity i WHERE i.value ILIKE ANY ($2::text[]) OR i.display ILIKE ANY ($1::text[]) LIMIT $n)
+	UNION ALL
+	(SELECT a.contact_id FROM assertion a WHERE a.value ILIKE ANY ($2::text[]) LIMIT $n)) x LIMIT $n`
 
 	// For this one statement: the planner cannot know how often a fragment stands somewhere, and with a LIMIT it bets on
 	// meeting enough hits by reading the table. A million people and a fragment of a number took 2.9 s that way.
@@ -36,7 +38,8 @@ const (
 
 	// MatchesSQL is the condition of the walk on a contact p: $names and $values stand for the patterns.
 	MatchesSQL = `(p.name ILIKE ANY ($names) OR EXISTS (SELECT 1 FROM identity i
-	WHERE i.contact_id = p.id AND (i.value ILIKE ANY ($values) OR i.display ILIKE ANY ($names))))`
+	WHERE i.contact_id = p.id AND (i.value ILIKE ANY ($values) OR i.display ILIKE ANY ($names)))
+	OR EXISTS (SELECT 1 FROM assertion a WHERE a.contact_id = p.id AND a.value ILIKE ANY ($values)))`
 )
 
 // Search is what somebody typed to find a person, as LIKE patterns for names and for the values of addresses.

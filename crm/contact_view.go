@@ -24,9 +24,10 @@ const (
 	listContactsSQL = `SELECT ` + contactColumns + ` FROM contact p
 WHERE p.merged_into IS NULL AND (p.updated_at, p.id) < ($1, $2)`
 
-	// an address that was taken away is history: it no longer shows, nor is it written to
+	// an address that was taken away is history: it no longer shows, nor is it written to; the key of an unproven sender is
+	// nobody's address
 	contactIdentitiesSQL = `SELECT contact_id, id, kind, CASE WHEN kind = 'phone' AND raw <> '' THEN raw ELSE value END, display, unreachable, shared, trust, last_seen
-FROM identity WHERE contact_id = ANY ($1::bigint[]) AND valid_to IS NULL ORDER BY contact_id, id`
+FROM identity WHERE contact_id = ANY ($1::bigint[]) AND valid_to IS NULL AND kind <> '` + KindAnonymous + `' ORDER BY contact_id, id`
 
 	contactLeadsSQL = `SELECT id FROM lead WHERE contact_id = $1 ORDER BY id DESC LIMIT 50`
 
@@ -120,6 +121,9 @@ func loadContact(ctx context.Context, db postgres.DB, id int64) (Contact, error)
 	for i := len(leads) - 1; i >= 0; i-- { // the newest first
 		c.Leads = append(c.Leads, leads[i])
 	}
+	if err := addAsserted(ctx, db, &c); err != nil {
+		return fail(err)
+	}
 	if rows, err = db.Query(ctx, contactMergesSQL, id); err != nil {
 		return fail(err)
 	}
@@ -137,7 +141,7 @@ func loadContact(ctx context.Context, db postgres.DB, id int64) (Contact, error)
 func noContact() error { return errs.New(errs.NotFound, "There is no such contact.") }
 
 func scanContact(row pgx.CollectableRow) (Contact, error) {
-	c := Contact{Leads: []Lead{}, Conversations: []PastTalk{}, Merges: []MergeLine{}, Identities: []Identity{}}
+	c := Contact{Leads: []Lead{}, Conversations: []PastTalk{}, Merges: []MergeLine{}, Identities: []Identity{}, Asserted: []Asserted{}, AssertedBy: []Named{}}
 	var fields, attribution []byte
 	err := row.Scan(&c.ID, &c.Version, &c.Kind, &c.Name, &c.OwnerID, &c.Language, &c.Tags, &fields, &attribution, &c.MergedInto,
 		&c.Sample, &c.CreatedAt, &c.UpdatedAt)

@@ -34,6 +34,8 @@ type Contact struct {
 	Fields        map[string]any    `json:"fields"`
 	Attribution   map[string]string `json:"attribution"`
 	Identities    []Identity        `json:"identities" nullable:"false"`
+	Asserted      []Asserted        `json:"asserted" nullable:"false" doc:"what this person says of himself and nobody has proven; only on the card"`
+	AssertedBy    []Named           `json:"asserted_by" nullable:"false" doc:"contacts that say they have an address of this one; only on the card"`
 	Leads         []Lead            `json:"leads" nullable:"false"`
 	Conversations []PastTalk        `json:"conversations" nullable:"false"`
 	Merges        []MergeLine       `json:"merges" nullable:"false"`
@@ -53,6 +55,16 @@ type Identity struct {
 	Shared      bool      `json:"shared"`
 	Trust       string    `json:"trust"`
 	LastSeen    time.Time `json:"last_seen"`
+}
+
+// Asserted is an address that a contact claims to have. Known is whose address it is in truth, as far as we know; it
+// never made the two one (R10).
+type Asserted struct {
+	Kind     string    `json:"kind"`
+	Value    string    `json:"value"`
+	Source   string    `json:"source"`
+	LastSeen time.Time `json:"last_seen"`
+	Known    *Named    `json:"known"`
 }
 
 // PastTalk is a conversation in the short form of the contact card; the edge fills it from the inbox.

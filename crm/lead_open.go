@@ -57,7 +57,13 @@ WHERE NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = w.contact_id AND o.c
 ORDER BY w.contact_id
 ON CONFLICT (contact_id, pipeline_id) WHERE closed_at IS NULL DO NOTHING
 RETURNING ` + leadColumns
-	leadColumns = `id, version, contact_id, pipeline_id, stage_id, title, owner_id, source, attribution, outcome, previous_lead, closed_at, created_at, updated_at`
+	touchLeadsSQL = `
+UPDATE lead l SET version = l.version + 1, updated_at = now(), attribution = ` + withLastTouch + `
+FROM unnest($1::bigint[], $2::jsonb[]) AS n (contact_id, last)
+WHERE l.contact_id = n.contact_id AND l.closed_at IS NULL AND NOT l.attribution @> n.last
+RETURNING ` + touchedColumns
+	touchedColumns = `l.id, l.version, l.contact_id, l.pipeline_id, l.stage_id, l.title, l.owner_id, l.source, l.attribution, l.outcome, l.previous_lead, l.closed_at, l.created_at, l.updated_at`
+	leadColumns    = `id, version, contact_id, pipeline_id, stage_id, title, owner_id, source, attribution, outcome, previous_lead, closed_at, created_at, updated_at`
 )
 
 type leadRow struct {
@@ -96,8 +102,8 @@ func (r leadRow) lead(contactName string) Lead {
 }
 
 // OpenLeads gives every contact an open lead, in the caller's transaction: any open one is left as it is, one lost
-// less than 30 days ago is reopened, else a new one is made (the successor of a won one names it). It returns the
-// leads that it opened or made; their events are appended.
+// less than 30 days ago is reopened, else a new one is made (the successor of a won one names it). The last touch of the
+// wants is noted on the open lead. It returns the leads that it opened, made or touched; their events are appended.
 func OpenLeads(ctx context.Context, tx postgres.DB, wants []LeadWant) ([]Lead, error) {
 	wants = slices.Clone(wants)
 	slices.SortStableFunc(wants, func(a, b LeadWant) int { return int(a.ContactID - b.ContactID) })
@@ -129,6 +135,9 @@ func OpenLeads(ctx context.Context, tx postgres.DB, wants []LeadWant) ([]Lead, e
 	b := &pgx.Batch{}
 	b.Queue(reopenLeadsSQL, contact, reopenLost.Seconds()).Query(collect(EventLeadUpdated))
 	b.Queue(insertLeadsSQL, contact, pipeline, owner, source, channel, attribution).Query(collect(EventLeadCreated))
+	if touched, last := lastTouches(wants); len(touched) > 0 {
+		b.Queue(touchLeadsSQL, touched, last).Query(collect(EventLeadUpdated))
+	}
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return nil, err
 	}

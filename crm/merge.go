@@ -113,6 +113,10 @@ func (s *Service) merge(ctx context.Context, tx pgx.Tx, by events.Actor, kind st
 		return 0, fmt.Errorf("move identities: %w", err)
 	}
 	rec.add("crm", moves)
+	if moves, err = moveAssertions(ctx, tx, from, into); err != nil {
+		return 0, fmt.Errorf("move what was said: %w", err)
+	}
+	rec.add("crm", moves)
 	if moves, err = moveContacts(ctx, tx, from, into); err != nil {
 		return 0, fmt.Errorf("unite contacts: %w", err)
 	}

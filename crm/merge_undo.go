@@ -157,6 +157,8 @@ func undoOwn(ctx context.Context, tx postgres.DB, by events.Actor, u Undone, mov
 			_, err = tx.Exec(ctx, undoContactSQL, m.RowID, string(m.Before))
 		case "identity":
 			_, err = tx.Exec(ctx, `UPDATE identity SET contact_id = $2 WHERE id = $1::text::bigint AND contact_id = $3`, m.RowID, u.From, u.Into)
+		case "assertion":
+			_, err = tx.Exec(ctx, `UPDATE assertion SET contact_id = $2 WHERE id = $1::text::bigint AND contact_id = $3`, m.RowID, u.From, u.Into)
 		case "lead":
 			// a lead that the merge closed opens again, unless another one took its place meanwhile
 			_, err = tx.Exec(ctx, `

@@ -119,7 +119,10 @@ func (c *Channels) Create(ctx context.Context, a staff.Access, n NewChannel) (Ch
 	if err := checkChannel(n.Name, n.Region, reopen); err != nil {
 		return Channel{}, err
 	}
-	all, err := checkSettings(k, n.Settings)
+	if n.Settings == nil {
+		n.Settings = map[string]any{}
+	}
+	all, err := completeSettings(k, n.Settings, nil)
 	if err != nil {
 		return Channel{}, err
 	}
@@ -128,8 +131,8 @@ func (c *Channels) Create(ctx context.Context, a staff.Access, n NewChannel) (Ch
 	err = c.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
 		var id int64
 		err := tx.QueryRow(ctx, `
-INSERT INTO channel (kind, name, team_id, pipeline_id, settings, region, reopen_days, sample) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
-			k.Name, n.Name, nullableID(n.TeamID), nullableID(n.PipelineID), plain, n.Region, reopen, n.Sample).Scan(&id)
+INSERT INTO channel (kind, name, team_id, pipeline_id, settings, region, reopen_days, sample, receive_only) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`,
+			k.Name, n.Name, nullableID(n.TeamID), nullableID(n.PipelineID), plain, n.Region, reopen, n.Sample, k.ReceiveOnly).Scan(&id)
 		if err != nil {
 			return nil, reference(err)
 		}
@@ -205,7 +208,9 @@ func (c *Channels) changeSettings(ctx context.Context, tx pgx.Tx, old Channel, s
 			}
 		}
 	}
-	all, err := checkSettings(k, merged)
+	stored := maps.Clone(old.Settings)
+	maps.Copy(stored, before)
+	all, err := completeSettings(k, merged, stored)
 	if err != nil {
 		return err
 	}
@@ -294,7 +299,7 @@ func (c *Channels) Test(ctx context.Context, a staff.Access, kind string, settin
 			}
 		}
 	}
-	all, err := checkSettings(k, merged)
+	all, err := completeSettings(k, merged, map[string]any{})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,16 @@ func checkSettings(k channels.Kind, settings map[string]any) (map[string]any, er
 	return settings, nil
 }
 
+// completeSettings adds what the hub makes itself, and lets the kind judge the whole.
+func completeSettings(k channels.Kind, settings, before map[string]any) (map[string]any, error) {
+	if k.Complete != nil {
+		if err := k.Complete(settings, before); err != nil {
+			return nil, fmt.Errorf("complete settings of %s: %w", k.Name, err)
+		}
+	}
+	return checkSettings(k, settings)
+}
+
 // split parts what may be shown from what is sealed.
 func split(k channels.Kind, all map[string]any) (plain, hidden map[string]any) {
 	plain, hidden = map[string]any{}, map[string]any{}

@@ -172,6 +172,7 @@ func (c *Channels) capabilities(a channels.Account, version int) channels.Capabi
 		return channels.Capabilities{}
 	}
 	caps := adapter.Capabilities()
+	caps.ReceiveOnly = k.ReceiveOnly
 	maps.DeleteFunc(c.caps, func(k capsKey, _ channels.Capabilities) bool { return k.id == a.ID })
 	c.caps[key] = caps
 	return caps

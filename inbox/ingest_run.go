@@ -2,8 +2,12 @@ package inbox
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -220,10 +224,28 @@ func (r *ingestRun) claimOf(e *inEvent, p channels.Person, group bool) crm.Claim
 			c.Addresses = append(c.Addresses, a)
 		}
 	}
+	if p.Unproven {
+		c.Unproven, c.Asserted, c.Addresses = true, c.Addresses, []crm.Address{anonymous(scope, e.Chat, c.Addresses)}
+	}
 	if len(c.Addresses) == 0 {
 		c.Addresses = []crm.Address{{Kind: "external:" + e.ch.Kind, Value: scope + ":" + e.Chat}}
 	}
 	return c
+}
+
+// anonymous is the key by which an unproven sender is found again: all that he says of himself, so that nobody who knows
+// one of somebody's addresses comes to stand beside the others. Who says nothing is new each time.
+func anonymous(scope, chat string, said []crm.Address) crm.Address {
+	if len(said) == 0 {
+		return crm.Address{Kind: crm.KindAnonymous, Value: scope + ":" + chat}
+	}
+	words := make([]string, len(said))
+	for i, a := range said {
+		words[i] = a.Kind + "=" + a.Value
+	}
+	slices.Sort(words)
+	sum := sha256.Sum256([]byte(strings.Join(words, "\n")))
+	return crm.Address{Kind: crm.KindAnonymous, Value: scope + ":" + hex.EncodeToString(sum[:])}
 }
 
 // add puts a message into its conversation, in memory; write stores both.

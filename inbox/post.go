@@ -271,6 +271,9 @@ func queueOut(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key Messag
 	if err := refuseGone(ctx, tx, t.channel); err != nil {
 		return err
 	}
+	if err := refuseOneWay(ctx, tx, t.channel); err != nil {
+		return err
+	}
 	settings, err := staff.ReadSettings(ctx, tx)
 	if err != nil {
 		return err
@@ -291,6 +294,16 @@ func refuseGone(ctx context.Context, tx pgx.Tx, channel int64) error {
 	gone, err := channelGone(ctx, tx, channel)
 	if err == nil && gone {
 		err = &errs.E{Code: errs.Conflict, Msg: "The channel of this conversation was removed: nothing can be sent there.", Extra: map[string]any{"reason": "channel_removed"}}
+	}
+	return err
+}
+
+// refuseOneWay: a form has no way back; the person is answered on another channel.
+func refuseOneWay(ctx context.Context, tx pgx.Tx, channel int64) error {
+	var oneWay bool
+	err := tx.QueryRow(ctx, `SELECT receive_only FROM channel WHERE id = $1`, channel).Scan(&oneWay)
+	if err == nil && oneWay {
+		err = &errs.E{Code: errs.Conflict, Msg: "Nothing can be sent through this channel: answer on another one.", Extra: map[string]any{"reason": "receive_only"}}
 	}
 	return err
 }

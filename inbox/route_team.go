@@ -56,7 +56,7 @@ SELECT c.id, c.number, coalesce(p.owner_id, 0),
 FROM conversation c JOIN contact p ON p.id = c.contact_id
 WHERE c.team_id = $1 AND c.assignee_id IS NULL AND c.status = 'open' AND c.queued_at IS NOT NULL
   AND ($3 OR (c.auto_replied_at IS NULL AND c.last_direction = 'in' AND c.waiting_since IS NOT NULL
-    AND EXISTS (SELECT 1 FROM channel ch WHERE ch.id = c.channel_id AND ch.deleted_at IS NULL)))
+    AND EXISTS (SELECT 1 FROM channel ch WHERE ch.id = c.channel_id AND ch.deleted_at IS NULL AND NOT ch.receive_only)))
 ORDER BY c.priority DESC, c.queued_at, c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED`
 	loadSQL = `SELECT assignee_id, count(*)::int FROM conversation WHERE assignee_id = ANY ($1::bigint[]) AND status = 'open' GROUP BY assignee_id`
 	turnSQL = `SELECT agent_id, at FROM routing_turn WHERE team_id = $1 AND agent_id = ANY ($2::bigint[])`
