@@ -67,6 +67,7 @@ type Supervisor struct {
 
 type listed struct {
 	account Account
+	key     string // the setting key of what is reached by it, "" = none
 	print   [sha256.Size]byte
 
 	once    sync.Once
@@ -154,7 +155,7 @@ func (s *Supervisor) load(ctx context.Context) (map[int64]*listed, error) {
 	}
 	next := make(map[int64]*listed, len(list))
 	for _, a := range list {
-		l := &listed{account: a, print: fingerprint(a)}
+		l := &listed{account: a, print: fingerprint(a), key: publicKey(a)}
 		if old := s.accounts[a.ID]; old != nil && old.print == l.print {
 			l = old
 		}
@@ -194,6 +195,20 @@ func (s *Supervisor) Hook(kind string, id int64) (http.Handler, error) {
 	if l == nil || l.account.Kind != kind {
 		return nil, ErrNoChannel
 	}
+	return s.hook(l)
+}
+
+// Keyed returns the webhook of the channel of that kind whose setting "key" is key: what strangers are given does not
+// name the channel. ErrNoChannel when there is none.
+func (s *Supervisor) Keyed(kind, key string) (http.Handler, error) {
+	find := func(l *listed) bool { return key != "" && l.account.Kind == kind && l.key == key }
+	if l := s.find(find); l != nil {
+		return s.hook(l)
+	}
+	return nil, ErrNoChannel
+}
+
+func (s *Supervisor) hook(l *listed) (http.Handler, error) {
 	s.prepare(l)
 	if l.err != nil {
 		return nil, l.err
@@ -202,6 +217,16 @@ func (s *Supervisor) Hook(kind string, id int64) (http.Handler, error) {
 		return nil, ErrNoChannel
 	}
 	return l.hook, nil
+}
+
+func publicKey(a Account) string {
+	var s struct {
+		Key string `json:"key"`
+	}
+	if json.Unmarshal(a.Settings, &s) != nil {
+		return "" // of another type: it is no key
+	}
+	return s.Key
 }
 
 // Capabilities tells what a channel can do, on every node; false when there is no such enabled channel.
@@ -233,27 +258,36 @@ func (s *Supervisor) prepare(l *listed) {
 	})
 }
 
-func (s *Supervisor) get(id int64) (*listed, time.Time) {
+func (s *Supervisor) get(want func(*listed) bool) (*listed, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.accounts[id], s.loadedAt
+	for _, l := range s.accounts {
+		if want(l) {
+			return l, s.loadedAt
+		}
+	}
+	return nil, s.loadedAt
 }
 
-// listed finds a channel, looking again for an unknown one at most once a second: strangers may knock with any number.
 func (s *Supervisor) listed(id int64) *listed {
-	l, loadedAt := s.get(id)
+	return s.find(func(l *listed) bool { return l.account.ID == id })
+}
+
+// find finds a channel, looking again for an unknown one at most once a second: strangers may knock with any number.
+func (s *Supervisor) find(want func(*listed) bool) *listed {
+	l, loadedAt := s.get(want)
 	if l != nil || time.Since(loadedAt) < time.Second {
 		return l
 	}
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	if l, loadedAt = s.get(id); l != nil || time.Since(loadedAt) < time.Second {
+	if l, loadedAt = s.get(want); l != nil || time.Since(loadedAt) < time.Second {
 		return l
 	}
 	if _, err := s.load(context.Background()); err != nil { //nolint:forbidigo // bounded by load's own timeout; the list is shared, no one request's to cancel
 		s.cfg.Log.Error("list channels", "error", err)
 	}
-	l, _ = s.get(id)
+	l, _ = s.get(want)
 	return l
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -127,6 +128,22 @@ func (s *Server) hook(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	h.ServeHTTP(w, r)
+	return nil
+}
+
+// form hands a visitor's request to the form of that key. It is the only part that pages of other sites may call, so the
+// form decides which; it is told the visitor's address as the edge knows it.
+func (s *Server) form(w http.ResponseWriter, r *http.Request) error {
+	if s.deps.Forms == nil {
+		return errs.New(errs.NotFound, "There is no such form.")
+	}
+	h, err := s.deps.Forms.Form(r.PathValue("key"))
+	if err != nil {
+		return err
+	}
+	r = r.WithContext(r.Context()) // a copy: the log keeps the peer
+	r.RemoteAddr = net.JoinHostPort(ClientFrom(r.Context()).IP, "0")
 	h.ServeHTTP(w, r)
 	return nil
 }

@@ -48,6 +48,7 @@ func (s *Server) register() error {
 	s.gate.next = nil
 	s.mux.HandleFunc("/api/", s.notFound)
 	s.mux.HandleFunc("/hooks/", s.notFound)
+	s.mux.HandleFunc("/forms/", s.notFound)
 	s.mux.HandleFunc("/", s.serveUI)
 	spec, err := openAPI(s.api)
 	if err != nil {

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"net/http"
+
 	"github.com/parley-hub/parley/staff"
 )
 
@@ -18,6 +20,10 @@ func (s *Server) machineRoutes() []route {
 		get("/api/live", signedIn, raw(s.live), within(0)),
 		get("/hooks/{kind}/{channel}", public, raw(s.hook), body(hookLimit)),
 		post("/hooks/{kind}/{channel}", public, raw(s.hook), body(hookLimit)),
+		get("/forms/{key}", public, raw(s.form)),
+		post("/forms/{key}", public, raw(s.form)),
+		line(http.MethodOptions, "/forms/{key}", public, raw(s.form), nil),
+		get("/forms/{key}/form.js", public, raw(s.form)),
 	}
 }
 

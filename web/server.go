@@ -41,6 +41,11 @@ type Hooks interface {
 	Hook(kind string, channelID int64) (http.Handler, error)
 }
 
+// Forms gives the handler of a website form by its public key; errs.NotFound when there is none.
+type Forms interface {
+	Form(key string) (http.Handler, error)
+}
+
 // Live takes over an authenticated websocket request; sessionID 0 = an API token. staff.AccessFrom(r.Context()) has
 // the rest. It returns when the socket is closed.
 type Live interface {
@@ -61,6 +66,7 @@ type Deps struct {
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service
 	Hooks   Hooks
+	Forms   Forms
 	Live    Live
 	Log     *slog.Logger
 	// Metrics is what /metrics shows; the edge registers its own there. nil = none.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-hub/parley/channels"
 	"github.com/parley-hub/parley/channels/telegram"
+	"github.com/parley-hub/parley/channels/webform"
 	"github.com/parley-hub/parley/inbox"
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/staff"
@@ -21,7 +22,7 @@ import (
 // channelKinds are the ways in which customers reach the hub: the one place that names them.
 func channelKinds() map[string]channels.Kind {
 	kinds := map[string]channels.Kind{}
-	for _, k := range []channels.Kind{telegram.Kind()} {
+	for _, k := range []channels.Kind{telegram.Kind(), webform.Kind()} {
 		kinds[k.Name] = k
 	}
 	return kinds
@@ -33,7 +34,7 @@ func channelCommands() []command {
 		{
 			name: "channel add", help: "add a channel; its settings are read as JSON from standard input", run: channelAdd,
 			flags: func(fs *flag.FlagSet) {
-				fs.String("kind", "", "telegram")
+				fs.String("kind", "", "telegram or webform")
 				fs.String("name", "", "name that colleagues see")
 			},
 		},

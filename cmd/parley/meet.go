@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/channels/webform"
 	"github.com/parley-hub/parley/internal/errs"
 )
 
@@ -22,6 +23,15 @@ func (h hooks) Hook(kind string, id int64) (http.Handler, error) {
 	handler, err := h.supervisor.Hook(kind, id)
 	if errors.Is(err, channels.ErrNoChannel) {
 		return nil, &errs.E{Code: errs.NotFound, Msg: "There is no such channel.", Err: err}
+	}
+	return handler, err
+}
+
+// Form implements web.Forms.
+func (h hooks) Form(key string) (http.Handler, error) {
+	handler, err := h.supervisor.Keyed(webform.Name, key)
+	if errors.Is(err, channels.ErrNoChannel) {
+		return nil, &errs.E{Code: errs.NotFound, Msg: "There is no such form.", Err: err}
 	}
 	return handler, err
 }

@@ -190,7 +190,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	}
 	server, err := web.New(h.webConfig(c.cfg, listener), web.Deps{
 		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files,
-		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
+		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Forms: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
 		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
 	})
 	if err != nil {
