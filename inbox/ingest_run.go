@@ -150,6 +150,9 @@ func (r *ingestRun) findPeople(ctx context.Context, tx pgx.Tx) error {
 		if !e.carriesMessage() && !known[e] {
 			continue
 		}
+		if e.Sender.Unproven && !e.first { // the message is there already: what else is said with it makes nobody
+			continue
+		}
 		e.claim = len(claims)
 		if e.Group != nil {
 			claims = append(claims, r.claimOf(e, *e.Group, true))

@@ -29,6 +29,8 @@ type Peer struct {
 
 	// Write lets the customer write a text.
 	Write func(text string)
+	// Shown is how a text of the customer stands in the message; nil = as he wrote it.
+	Shown func(text string) string
 	// Chat is where Send reaches the customer; the customer has written before it is asked.
 	Chat func() (chat string, data json.RawMessage)
 	// Received are the texts that reached the customer; Attempts how often the provider was asked to deliver one.
@@ -236,11 +238,23 @@ func wantTexts(t *testing.T, sink *Sink, want []string) {
 	}
 }
 
+// shown is what the customer's texts become.
+func (p *Peer) shown(texts []string) []string {
+	if p.Shown == nil {
+		return texts
+	}
+	out := make([]string, len(texts))
+	for i, s := range texts {
+		out[i] = p.Shown(s)
+	}
+	return out
+}
+
 func deliversInOrder(t *testing.T, p *Peer) {
 	_, sink := up(t, p)
 	want := numbered(1, 250)
 	write(p, want)
-	wantTexts(t, sink, want)
+	wantTexts(t, sink, p.shown(want))
 	for _, e := range sink.Events() {
 		if e.EventKey == "" || e.Chat == "" || len(e.Sender.Identities) == 0 || e.At.IsZero() || e.Direction == "" || e.Content == "" || len(e.Raw) == 0 {
 			t.Fatalf("incomplete event %+v", e)
@@ -260,7 +274,7 @@ func deliveredTwice(t *testing.T, p *Peer) {
 	seen := sink.Deliveries()
 	p.Again(3)
 	p.Write("message 5")
-	wantTexts(t, sink, numbered(1, 5))
+	wantTexts(t, sink, p.shown(numbered(1, 5)))
 	if sink.Deliveries() < seen+2 {
 		t.Logf("the adapter kept the repeated ones back itself (%d deliveries)", sink.Deliveries())
 	}
@@ -270,7 +284,7 @@ func failedCommit(t *testing.T, p *Peer) {
 	_, sink := up(t, p)
 	sink.FailBefore(2)
 	write(p, numbered(1, 3))
-	wantTexts(t, sink, numbered(1, 3))
+	wantTexts(t, sink, p.shown(numbered(1, 3)))
 	sink.UntilState(t, channels.Up)
 }
 
@@ -280,14 +294,14 @@ func unknownCommit(t *testing.T, p *Peer) {
 	p.Write("message 1")
 	sink.Until(t, "the repeated delivery", func() bool { return sink.Deliveries() >= 2 })
 	p.Write("message 2")
-	wantTexts(t, sink, numbered(1, 2))
+	wantTexts(t, sink, p.shown(numbered(1, 2)))
 }
 
 func panicInHub(t *testing.T, p *Peer) {
 	_, sink := up(t, p)
 	sink.Panic(1)
 	write(p, numbered(1, 3))
-	wantTexts(t, sink, numbered(1, 3))
+	wantTexts(t, sink, p.shown(numbered(1, 3)))
 	sink.UntilState(t, channels.Up)
 }
 
@@ -307,7 +321,7 @@ func killedAndRestarted(t *testing.T, p *Peer) {
 	h.stop()
 	p.Write("message 9") // while nobody is there
 	start(t, p, sink)
-	wantTexts(t, sink, numbered(1, 9))
+	wantTexts(t, sink, p.shown(numbered(1, 9)))
 }
 
 func otherOrder(t *testing.T, p *Peer) {
@@ -323,7 +337,7 @@ func otherOrder(t *testing.T, p *Peer) {
 	sink.UntilMessages(t, 6)
 	texts := sink.Texts()
 	slices.Sort(texts)
-	if want := numbered(1, 6); !slices.Equal(texts, want) {
+	if want := p.shown(numbered(1, 6)); !slices.Equal(texts, want) {
 		t.Errorf("stored %q, want %q", texts, want)
 	}
 }

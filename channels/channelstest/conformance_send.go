@@ -12,6 +12,9 @@ import (
 )
 
 func sends(t *testing.T, p *Peer) {
+	if p.Received == nil {
+		t.Skip("nothing goes out")
+	}
 	h, sink, m := met(t, p)
 	a := h.adapter(t, sink)
 	for i := range 3 {

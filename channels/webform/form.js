@@ -216,13 +216,19 @@
             })
             .then(function (answer) {
               if (r.ok) return answer
-              if (!retried && (answer.code === 'stale' || answer.code === 'too_fast' || answer.code === 'proof' || r.status === 503)) {
-                return wait((answer.retry_after || 0) * 1000)
-                  .then(describe)
-                  .then(function (fresh) {
-                    form = fresh
-                    return send(body, true)
-                  })
+              if (retried) throw answer
+              var pause = wait((answer.retry_after || 0) * 1000)
+              // A hub that could not store has not used the challenge up: the same one again is the same delivery.
+              if (r.status === 503 || answer.code === 'too_fast') {
+                return pause.then(function () {
+                  return send(body, true)
+                })
+              }
+              if (answer.code === 'stale' || answer.code === 'proof') {
+                return pause.then(describe).then(function (fresh) {
+                  form = fresh
+                  return send(body, true)
+                })
               }
               throw answer
             })

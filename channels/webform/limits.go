@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// maxNetworks bounds what is remembered of senders; when so many knock within a minute, those that are new share one
-	// counter.
+	// maxNetworks bounds what is remembered of senders. When there are more, any one of them is forgotten: whoever has so
+	// many addresses is held back by what the form takes from everybody together.
 	maxNetworks = 10_000
 	// What one form takes in a minute from everybody together. Work proves that somebody meant it, so that a flood
 	// without it cannot keep out those who did it.
@@ -26,7 +26,6 @@ type limits struct {
 
 	mu               sync.Mutex
 	nets             map[string]*bucket
-	rest             *bucket
 	proven, unproven *bucket
 }
 
@@ -38,7 +37,7 @@ type bucket struct {
 
 func newLimits(perNet int, now func() time.Time) *limits {
 	l := &limits{now: now, perNet: perNet, bodies: make(chan struct{}, maxBodies), nets: map[string]*bucket{}}
-	l.rest, l.proven, l.unproven = l.full(perNet), l.full(perMinuteProven), l.full(perMinuteUnproven)
+	l.proven, l.unproven = l.full(perMinuteProven), l.full(perMinuteUnproven)
 	return l
 }
 
@@ -64,14 +63,10 @@ func (l *limits) sender(ip string) time.Duration {
 	b := l.nets[name]
 	if b == nil {
 		if len(l.nets) >= maxNetworks {
-			for k, old := range l.nets { // whoever was silent for a minute has his full allowance anyway
-				if now.Sub(old.at) > time.Minute {
-					delete(l.nets, k)
-				}
+			for any := range l.nets {
+				delete(l.nets, any)
+				break
 			}
-		}
-		if len(l.nets) >= maxNetworks {
-			return l.rest.take(l.perNet, now)
 		}
 		b = l.full(l.perNet)
 		l.nets[name] = b
