@@ -1081,6 +1081,14 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        Asserted: {
+            kind: string;
+            known: components["schemas"]["Named"];
+            /** Format: date-time */
+            last_seen: string;
+            source: string;
+            value: string;
+        };
         Attachment: {
             /** Format: int64 */
             duration_ms: number;
@@ -1146,6 +1154,7 @@ export interface components {
             react: boolean;
             reactions: string[] | null;
             receipts: boolean;
+            receive_only: boolean;
             reply: boolean;
             typing: boolean;
         };
@@ -1234,6 +1243,10 @@ export interface components {
             };
         };
         Contact: {
+            /** @description what this person says of himself and nobody has proven; only on the card */
+            asserted: components["schemas"]["Asserted"][];
+            /** @description contacts that say they have an address of this one; only on the card */
+            asserted_by: components["schemas"]["Named"][];
             attribution: {
                 [key: string]: string;
             };

@@ -166,6 +166,7 @@ export interface Capabilities {
   receipts: boolean
   deduplicates: boolean
   first_contact: boolean
+  receive_only: boolean
   parallel_sends: number
 }
 export interface Channel {
@@ -378,6 +379,13 @@ export interface ContactMerge {
   kind: string
   undoable: boolean
 }
+export interface Asserted {
+  kind: string
+  value: string
+  source: string
+  last_seen: string
+  known: { id: ID; name: string } | null
+}
 export interface Contact {
   id: ID
   version: number
@@ -390,6 +398,9 @@ export interface Contact {
   fields: Record<string, unknown>
   attribution: Record<string, string>
   identities: Identity[]
+  /** Only on the card: what the person says and nobody has proven, and who says to be this person. */
+  asserted: Asserted[]
+  asserted_by: { id: ID; name: string }[]
   leads: Lead[]
   conversations: ContactConversation[]
   merges: ContactMerge[]

@@ -2,10 +2,11 @@
 import type auth from './en/auth.json'
 import type common from './en/common.json'
 import type crm from './en/crm.json'
+import type form from './en/form.json'
 import type inbox from './en/inbox.json'
 import type settings from './en/settings.json'
 
-export const areas = ['common', 'auth', 'settings', 'inbox', 'crm'] as const
+export const areas = ['common', 'auth', 'settings', 'inbox', 'crm', 'form'] as const
 export type Area = (typeof areas)[number]
 
 interface Catalogue {
@@ -14,6 +15,7 @@ interface Catalogue {
   settings: typeof settings
   inbox: typeof inbox
   crm: typeof crm
+  form: typeof form
 }
 
 type PluralSuffix = '_zero' | '_one' | '_two' | '_few' | '_many' | '_other'

@@ -13,6 +13,8 @@ export interface Way {
   /** How the person is called there. */
   address: string
   blocked: string
+  /** Nothing can go out there at all, such as through a form. */
+  oneWay: boolean
 }
 
 export interface SendOptions {
@@ -216,6 +218,7 @@ export class Composer {
         channel,
         address: identity ? addressOf(identity) : '',
         blocked: identity?.unreachable || offline(channel),
+        oneWay: channel.capabilities.receive_only,
       })
     }
     return ways.sort((a, b) => Number(b.channel.id === own?.id) - Number(a.channel.id === own?.id))

@@ -22,5 +22,5 @@ export function lastLine(row: Conversation): string {
   const word = contentWord(row.last_kind)
   // The words of a place are its coordinates: of no use in a list.
   if (text === '' || row.last_kind === 'location' || row.last_kind === 'dice') return word
-  return ['contact', 'poll', 'venue', 'note'].includes(row.last_kind) ? `${word}: ${text}` : text
+  return ['contact', 'poll', 'venue', 'note', 'form'].includes(row.last_kind) ? `${word}: ${text}` : text
 }
