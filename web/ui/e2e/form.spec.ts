@@ -13,7 +13,9 @@ class Shop {
   static async open(): Promise<Shop> {
     const server = createServer((_, answer) => {
       answer.setHeader('Content-Type', 'text/html; charset=utf-8')
-      answer.end(`<!doctype html><html lang="en"><title>Shop</title><main><h1>Shop</h1>${shop.body}</main></html>`)
+      answer.end(
+        `<!doctype html><html lang="en"><title>Shop</title><main><h1>Shop</h1>${shop.body}</main></html>`,
+      )
     })
     const shop = new Shop(server)
     await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
@@ -67,11 +69,17 @@ test('a form is made, and its page and its settings are accessible', async ({ pa
   for (const theme of ['light', 'dark'] as const) {
     await setTheme(page, theme)
     await expectAccessible(page, `form settings, ${theme}`)
-    await info.attach(`form-${theme}`, { body: await page.screenshot({ fullPage: true }), contentType: 'image/png' })
+    await info.attach(`form-${theme}`, {
+      body: await page.screenshot({ fullPage: true }),
+      contentType: 'image/png',
+    })
   }
 })
 
-test('a visitor of another site is on the open screen within a second, once', async ({ page, browser }, info) => {
+test('a visitor of another site is on the open screen within a second, once', async ({
+  page,
+  browser,
+}, info) => {
   const name = own('Ada')
   await page.goto('/inbox/all')
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Inbox')
@@ -89,7 +97,9 @@ test('a visitor of another site is on the open screen within a second, once', as
   await visitor.getByLabel('E-mail').fill('ada@example.org')
   await visitor.getByLabel('Size').selectOption('Large')
   await visitor.getByLabel('Message').fill('Do you ship to Adama?')
-  const answered = visitor.waitForResponse((r) => r.request().method() === 'POST' && r.url().includes('/forms/'))
+  const answered = visitor.waitForResponse(
+    (r) => r.request().method() === 'POST' && r.url().includes('/forms/'),
+  )
   await visitor.getByRole('button', { name: 'Send' }).dblclick()
   expect((await answered).status()).toBe(200)
   const since = Date.now()
@@ -124,7 +134,10 @@ test('a visitor of another site is on the open screen within a second, once', as
   await info.attach('thread-360', { body: await page.screenshot(), contentType: 'image/png' })
 })
 
-test('a plain form without scripts works; a known number is taken and not believed', async ({ page, browser }) => {
+test('a plain form without scripts works; a known number is taken and not believed', async ({
+  page,
+  browser,
+}) => {
   const known = own('Sara')
   const stranger = own('Mallory')
   const phone = `+2519${Math.floor(10_000_000 + Math.random() * 89_999_999)}`
@@ -136,7 +149,10 @@ test('a plain form without scripts works; a known number is taken and not believ
   expect(made.ok()).toBe(true)
   await page.goto('/inbox/all')
   shop.body = plain
-  const context = await browser.newContext({ javaScriptEnabled: false, storageState: { cookies: [], origins: [] } })
+  const context = await browser.newContext({
+    javaScriptEnabled: false,
+    storageState: { cookies: [], origins: [] },
+  })
   const visitor = await context.newPage()
   await visitor.goto(shop.origin)
   await visitor.getByLabel('Your name').fill(stranger)
