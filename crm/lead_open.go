@@ -108,17 +108,20 @@ func OpenLeads(ctx context.Context, tx postgres.DB, wants []LeadWant) ([]Lead, e
 	wants = slices.Clone(wants)
 	slices.SortStableFunc(wants, func(a, b LeadWant) int { return int(a.ContactID - b.ContactID) })
 	wants = slices.CompactFunc(wants, func(a, b LeadWant) bool { return a.ContactID == b.ContactID })
+	touched, last := lastTouches(wants)
+	names := map[int64]string{}
+	for _, w := range wants {
+		names[w.ContactID] = w.ContactName
+	}
 	wants, err := leadless(ctx, tx, wants)
-	if err != nil || len(wants) == 0 {
+	if err != nil || len(wants)+len(touched) == 0 {
 		return nil, err
 	}
 	var contact, pipeline, owner, channel []int64
 	var source, attribution []string
-	names := map[int64]string{}
 	for _, w := range wants {
 		contact, pipeline, owner, channel = append(contact, w.ContactID), append(pipeline, w.PipelineID), append(owner, w.OwnerID), append(channel, w.ChannelID)
 		source, attribution = append(source, w.Source), append(attribution, string(attributionJSON(w.Attribution)))
-		names[w.ContactID] = w.ContactName
 	}
 	var leads []Lead
 	var evs []events.Event
@@ -133,9 +136,11 @@ func OpenLeads(ctx context.Context, tx postgres.DB, wants []LeadWant) ([]Lead, e
 		}
 	}
 	b := &pgx.Batch{}
-	b.Queue(reopenLeadsSQL, contact, reopenLost.Seconds()).Query(collect(EventLeadUpdated))
-	b.Queue(insertLeadsSQL, contact, pipeline, owner, source, channel, attribution).Query(collect(EventLeadCreated))
-	if touched, last := lastTouches(wants); len(touched) > 0 {
+	if len(wants) > 0 {
+		b.Queue(reopenLeadsSQL, contact, reopenLost.Seconds()).Query(collect(EventLeadUpdated))
+		b.Queue(insertLeadsSQL, contact, pipeline, owner, source, channel, attribution).Query(collect(EventLeadCreated))
+	}
+	if len(touched) > 0 {
 		b.Queue(touchLeadsSQL, touched, last).Query(collect(EventLeadUpdated))
 	}
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
