@@ -329,6 +329,8 @@
         })
       }
       if (f.type === 'hidden') {
+        // what a page or an advertisement says about itself comes in its address
+        input.value = (new URLSearchParams(location.search).get(f.name) || '').slice(0, 500)
         element.appendChild(input)
         return
       }
