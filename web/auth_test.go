@@ -207,7 +207,7 @@ func TestReauth(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	boss, _ := e.hire("boss", staff.Admin, staff.ScopeAll)
-	e.exec(`UPDATE session SET created_at = now() - interval '31 minutes'`)
+	e.exec(`UPDATE session SET proved_at = now() - interval '11 minutes'`)
 	in := map[string]any{"name": "x", "scopes": []string{"read"}}
 	if p := e.want(http.StatusForbidden, boss, "POST", "/api/tokens", in); p["code"] != "reauth" {
 		t.Errorf("got %v", p)

@@ -71,6 +71,109 @@ export interface paths {
         patch: operations["patch-agents-id"];
         trace?: never;
     };
+    "/api/agents/{id}/expire-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission agents.manage */
+        post: operations["post-agents-id-expire-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/reset-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission agents.manage */
+        post: operations["post-agents-id-reset-link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission agents.manage */
+        get: operations["get-agents-id-security"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission agents.manage */
+        get: operations["get-agents-id-sessions"];
+        put?: never;
+        post?: never;
+        /** Needs permission agents.manage */
+        delete: operations["delete-agents-id-sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Needs permission agents.manage */
+        delete: operations["delete-agents-id-sessions-session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Needs permission agents.manage */
+        delete: operations["delete-agents-id-totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/attachments/{id}": {
         parameters: {
             query?: never;
@@ -114,6 +217,23 @@ export interface paths {
         };
         /** Needs permission audit.read */
         get: operations["get-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission audit.read */
+        get: operations["get-audit-export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -505,6 +625,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/csp-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Public */
+        post: operations["post-csp-reports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -698,6 +835,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/me/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-me-proof"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/me/status": {
         parameters: {
             query?: never;
@@ -709,6 +863,59 @@ export interface paths {
         /** For anybody signed in */
         put: operations["put-me-status"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For a signed-in person */
+        get: operations["get-me-totp"];
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-me-totp"];
+        /** For a signed-in person */
+        delete: operations["delete-me-totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-me-totp-codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-me-totp-confirm"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1041,6 +1248,8 @@ export interface components {
             name?: string;
             password: string;
             token: string;
+            /** @description as at sign-in, for a new password of an account with a second factor */
+            totp?: string;
         };
         Agent: {
             /** Format: int64 */
@@ -1080,6 +1289,11 @@ export interface components {
             team_ids?: string[];
             /** Format: int64 */
             version: number;
+        };
+        AgentSecurity: {
+            /** @description a new password is asked for at the next sign-in */
+            password_expired: boolean;
+            totp: boolean;
         };
         Attachment: {
             /** Format: int64 */
@@ -1708,13 +1922,16 @@ export interface components {
         LoginInBody: {
             email: string;
             password: string;
-            /** @description not looked at for an account without a second factor */
+            /** @description code of the app, or a recovery code; asked for by 401 totp_required */
             totp?: string;
         };
         Me: {
             agent: components["schemas"]["Agent"];
             /** @enum {string} */
             locale: "en" | "ru" | "am";
+            must: ("password" | "totp")[];
+            /** Format: date-time */
+            password_until: string | null;
             permissions: string[];
             /** @example 42 */
             session_id: string | null;
@@ -1820,11 +2037,17 @@ export interface components {
             stages: components["schemas"]["Stage"][];
         };
         ProfilePatch: {
+            email?: string;
             /** @enum {string} */
             locale?: "en" | "ru" | "am";
             name?: string;
             /** @enum {string} */
             theme?: "system" | "light" | "dark";
+        };
+        ProofInBody: {
+            password?: string;
+            /** @description instead of the password, for an account with a second factor */
+            totp?: string;
         };
         Quote: {
             author: string;
@@ -1834,6 +2057,12 @@ export interface components {
         Reaction: {
             author: components["schemas"]["Author"];
             emoji: string;
+        };
+        RecoveryCodes: {
+            codes: string[];
+        };
+        ResetLink: {
+            link: string;
         };
         Revision: {
             /** Format: date-time */
@@ -1865,28 +2094,44 @@ export interface components {
             raw: string;
         };
         Settings: {
+            clamd_address: string;
             locale: string;
             /** Format: int64 */
+            password_max_days: number;
+            /** Format: int64 */
             password_min: number;
+            password_mix: boolean;
+            password_words: string[];
             phone_region: string;
             /** Format: int64 */
             session_idle_hours: number;
             /** Format: int64 */
             session_max_days: number;
             /** Format: int64 */
+            sessions_max: number;
+            totp_roles: string[];
+            /** Format: int64 */
             undo_seconds: number;
             workspace_name: string;
         };
         SettingsPatch: {
+            clamd_address?: string;
             /** @enum {string} */
             locale?: "en" | "ru" | "am";
             /** Format: int64 */
+            password_max_days?: number;
+            /** Format: int64 */
             password_min?: number;
+            password_mix?: boolean;
+            password_words?: string[];
             phone_region?: string;
             /** Format: int64 */
             session_idle_hours?: number;
             /** Format: int64 */
             session_max_days?: number;
+            /** Format: int64 */
+            sessions_max?: number;
+            totp_roles?: ("admin" | "supervisor" | "agent" | "auditor")[];
             /** Format: int64 */
             undo_seconds?: number;
             workspace_name?: string;
@@ -1923,6 +2168,25 @@ export interface components {
         StatusInBody: {
             /** @enum {string} */
             status: "online" | "busy" | "away" | "off";
+        };
+        TOTPSetup: {
+            /** @description the uri as a picture, a data: URL */
+            qr: string;
+            /** @description in base32, to be typed into an app */
+            secret: string;
+            uri: string;
+        };
+        TOTPState: {
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description how many are left
+             */
+            recovery_codes: number;
+            /** @description the role asks for one */
+            required: boolean;
+            /** Format: date-time */
+            since: string | null;
         };
         Tag: {
             color: string;
@@ -1982,10 +2246,13 @@ export interface components {
             /** Format: date-time */
             expires_at?: string;
             name: string;
-            /** @description needed when one signed in more than half an hour ago */
+            /** @description needed when one proved oneself more than ten minutes ago */
             password?: string;
             /** @description read, write and permissions */
             scopes: string[];
+        };
+        TotpConfirmInBody: {
+            code: string;
         };
         Trouble: {
             conversation: components["schemas"]["Conversation"];
@@ -2207,6 +2474,222 @@ export interface operations {
             };
         };
     };
+    "post-agents-id-expire-password": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-agents-id-reset-link": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResetLink"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-agents-id-security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentSecurity"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-agents-id-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSession"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-agents-id-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-agents-id-sessions-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-agents-id-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-attachments-id": {
         parameters: {
             query?: never;
@@ -2252,7 +2735,14 @@ export interface operations {
             query?: {
                 limit?: number;
                 cursor?: string;
+                /** @description a kind, or how kinds begin */
                 kind?: string;
+                /** @description who did it */
+                agent?: string;
+                /** @description not before */
+                from?: string;
+                /** @description before */
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -2277,6 +2767,24 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ErrorModel"];
                 };
+            };
+        };
+    };
+    "get-audit-export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See docs/api.md */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -3330,6 +3838,24 @@ export interface operations {
             };
         };
     };
+    "post-csp-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See docs/api.md */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     "get-health": {
         parameters: {
             query?: never;
@@ -3872,6 +4398,40 @@ export interface operations {
             };
         };
     };
+    "post-me-proof": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofInBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "put-me-status": {
         parameters: {
             query?: never;
@@ -3892,6 +4452,162 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Agent"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-me-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TOTPState"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-me-totp": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TOTPSetup"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-me-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-me-totp-codes": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-me-totp-confirm": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TotpConfirmInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
             /** @description Error */
