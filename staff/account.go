@@ -17,6 +17,7 @@ type Profile struct {
 	Agent  Agent
 	Locale string
 	Theme  string
+	TOTP   bool // he has a second factor
 	// PasswordUntil is when the password has to be changed; nil = never.
 	PasswordUntil *time.Time
 }
@@ -29,7 +30,9 @@ type ProfilePatch struct {
 	Theme  *string `json:"theme,omitempty" enum:"system,light,dark"`
 }
 
-const sqlProfile = `SELECT locale, theme, password_at FROM agent WHERE id = $1`
+const sqlProfile = `
+SELECT locale, theme, password_at, EXISTS (SELECT FROM agent_totp t WHERE t.agent_id = a.id AND t.secret IS NOT NULL)
+FROM agent a WHERE id = $1`
 
 const sqlProfileUpdate = `
 UPDATE agent SET version = version + 1, name = coalesce($2, name), locale = coalesce($3, locale), theme = coalesce($4, theme),
@@ -48,7 +51,7 @@ func (s *Service) Profile(ctx context.Context, by Access) (Profile, error) {
 		return p, err
 	}
 	var since time.Time
-	if err := s.pool.QueryRow(ctx, sqlProfile, by.AgentID).Scan(&p.Locale, &p.Theme, &since); err != nil {
+	if err := s.pool.QueryRow(ctx, sqlProfile, by.AgentID).Scan(&p.Locale, &p.Theme, &since, &p.TOTP); err != nil {
 		return p, fmt.Errorf("read profile: %w", err)
 	}
 	set, err := s.Settings(ctx)

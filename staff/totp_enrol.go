@@ -8,6 +8,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
 	"image/png"
 	"net/url"
 	"slices"
@@ -21,6 +24,12 @@ import (
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/ids"
+)
+
+// The picture that a telephone reads, in pixels.
+const (
+	qrSize   = 256
+	qrBorder = 16
 )
 
 // TOTPState is what an agent sees of his own second factor.
@@ -122,10 +131,13 @@ func describeTOTP(key []byte, issuer, account string) (TOTPSetup, error) {
 	if err != nil {
 		return TOTPSetup{}, fmt.Errorf("address of second factor: %w", err)
 	}
-	img, err := k.Image(232, 232)
+	code, err := k.Image(qrSize-2*qrBorder, qrSize-2*qrBorder)
 	if err != nil {
 		return TOTPSetup{}, fmt.Errorf("picture of second factor: %w", err)
 	}
+	// Cameras want a quiet border, also on a dark screen.
+	img := image.NewPaletted(image.Rect(0, 0, qrSize, qrSize), color.Palette{color.White, color.Black})
+	draw.Draw(img, code.Bounds().Add(image.Pt(qrBorder, qrBorder)), code, image.Point{}, draw.Src)
 	var b bytes.Buffer
 	if err := png.Encode(&b, img); err != nil {
 		return TOTPSetup{}, fmt.Errorf("picture of second factor: %w", err)

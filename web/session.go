@@ -18,6 +18,7 @@ type Me struct {
 	Permissions []string    `json:"permissions" nullable:"false"`
 	Workspace   Workspace   `json:"workspace"`
 	SessionID   *ids.ID     `json:"session_id" nullable:"true"`
+	TOTP        bool        `json:"totp" doc:"there is a second factor"`
 	// Must is what has to be done before anything else; until then every other route answers 403.
 	Must []string `json:"must" nullable:"false" enum:"password,totp"`
 	// PasswordUntil is set when the password has to be changed within two weeks.
@@ -62,7 +63,7 @@ func (s *Server) readMe(ctx context.Context, by staff.Access) (Me, error) {
 		p.PasswordUntil = nil
 	}
 	return Me{
-		Must: musts(by), PasswordUntil: p.PasswordUntil,
+		TOTP: p.TOTP, Must: musts(by), PasswordUntil: p.PasswordUntil,
 		Agent: p.Agent, Locale: p.Locale, Theme: p.Theme, Permissions: by.Permissions(), SessionID: ids.Ptr(by.SessionID),
 		Workspace: Workspace{
 			Name: set.WorkspaceName, BaseURL: s.cfg.BaseURL, Insecure: s.insecure(), SampleData: sample, Version: s.cfg.Version,

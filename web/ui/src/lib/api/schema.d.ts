@@ -1937,6 +1937,8 @@ export interface components {
             session_id: string | null;
             /** @enum {string} */
             theme: "system" | "light" | "dark";
+            /** @description there is a second factor */
+            totp: boolean;
             workspace: components["schemas"]["Workspace"];
         };
         MergeLine: {
