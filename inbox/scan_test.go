@@ -107,7 +107,7 @@ func TestFilesAreScanned(t *testing.T) {
 	ill := p.comes("photo", p.remote.PutMedia("b", append(picture(t, 20, 10), plague...)))
 	huge := p.comes("document", p.remote.PutMedia("c", make([]byte, 1<<20+1)))
 	odd := p.comes("document", p.remote.PutMedia("d", []byte("confusing")))
-	files, err := f.pending(p.ctx, p.channel)
+	files, err := f.pending(p.ctx, p.channel, nil)
 	if err != nil || len(files) != 4 {
 		t.Fatal(files, err)
 	}
@@ -139,7 +139,7 @@ func TestScannerIsAway(t *testing.T) {
 	_, err := f.Upload(p.ctx, p.me, "a.txt", strings.NewReader("hello"))
 	wantCode(t, err, errs.Unavailable, "no scanner")
 	id := p.comes("document", p.remote.PutMedia("a", []byte("hello")))
-	files, err := f.pending(p.ctx, p.channel)
+	files, err := f.pending(p.ctx, p.channel, nil)
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
