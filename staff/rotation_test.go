@@ -37,6 +37,9 @@ func TestPasswordSettings(t *testing.T) {
 	if err != nil || !slices.Equal(set.PasswordWords, []string{"fitness", "habesha"}) || !set.PasswordMix || set.PasswordMaxDays != 30 {
 		t.Errorf("%+v %v", set, err)
 	}
+	if n := h.count(`SELECT count(*) FROM event WHERE payload::text LIKE '%habesha%' OR payload::text LIKE '%clamd.ctl%'`); n != 0 {
+		t.Error("what only admins read is told to everybody")
+	}
 	set.PasswordMin = 12
 	for password, ok := range map[string]bool{
 		"all small letters here": false, // two kinds: letters and spaces

@@ -137,7 +137,7 @@ func putSettings(ctx context.Context, tx pgx.Tx, by events.Actor, p SettingsPatc
 		if tag.RowsAffected() > 0 {
 			evs = append(evs, events.Event{
 				Kind: "setting.updated", Actor: by, SubjectKind: "setting", SubjectID: k,
-				Payload: map[string]any{"key": k, "value": set[k]},
+				Payload: told(k, set[k]),
 			})
 		}
 	}
@@ -180,6 +180,14 @@ func (p *SettingsPatch) check() error {
 		return errs.Field("phone_region", "must be two capital letters, for example DE")
 	}
 	return nil
+}
+
+// told is what everybody's screen learns of a change: not the words that passwords must not hold, nor inner addresses.
+func told(key string, value json.RawMessage) map[string]any {
+	if key == "password_words" || key == "clamd_address" {
+		return map[string]any{"key": key}
+	}
+	return map[string]any{"key": key, "value": value}
 }
 
 // checkLists puts the lists of words and roles into their one form.
