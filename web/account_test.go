@@ -81,10 +81,10 @@ func TestFirstThingsFirst(t *testing.T) {
 	e := newHub(t)
 	boss, _ := e.hire("boss", staff.Admin, staff.ScopeAll)
 	e.want(200, boss, "PATCH", "/api/settings", map[string]any{"totp_roles": []string{"agent"}})
-	anna, id := e.hire("anna", staff.Member, staff.ScopeAll)
+	_, id := e.hire("anna", staff.Member, staff.ScopeAll)
 	e.want(204, boss, "POST", "/api/agents/"+id+"/expire-password", nil)
 	w := e.call(as{}, "POST", "/api/session", map[string]string{"email": "anna@hub.example", "password": goodPassword})
-	anna = as{cookie: cookieOf(t, w).Value}
+	anna := as{cookie: cookieOf(t, w).Value}
 	me := e.want(200, anna, "GET", "/api/me", nil)
 	if got := fmt.Sprint(me["must"]); got != "[password totp]" {
 		t.Errorf("got %s", got)
