@@ -76,6 +76,9 @@ func (f *Files) Upload(ctx context.Context, a staff.Access, name string, r io.Re
 	if size == 0 {
 		return Attachment{}, errs.Field("file", "is empty")
 	}
+	if err := f.scanUpload(ctx, key); err != nil {
+		return Attachment{}, err
+	}
 	look, err := f.look(ctx, key, "", name)
 	if err != nil {
 		return Attachment{}, err

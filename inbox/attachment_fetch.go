@@ -112,19 +112,27 @@ func (f *Files) fetchOne(ctx context.Context, channelID int64, a channels.Adapte
 	state, reason, wait := "ok", "", time.Duration(0)
 	look := looked{typ: p.Type, kind: p.Kind}
 	if err == nil {
+		err = f.scan(ctx, key)
+	}
+	if err == nil {
 		var seen looked
 		if seen, err = f.look(ctx, key, cmp.Or(info.Type, p.Type), cmp.Or(info.Name, p.Name)); err == nil {
 			look = seen
 		}
 	}
+	var bad infected
 	switch {
 	case err == nil:
+	case errors.As(err, &bad):
+		state, reason = "failed", fmt.Sprintf("The virus scanner found %s in this file.", bad.what)
+	case errors.Is(err, errScanTooLarge):
+		state, reason = "failed", "The file is too large for the virus scanner."
 	case errors.Is(err, channels.ErrMediaGone):
 		state, reason = "expired", "The channel no longer has this file."
 	case errors.Is(err, blob.ErrTooLarge):
 		state, reason = "failed", fmt.Sprintf("The file is larger than %d MB.", maxFetch>>20)
 	case p.Attempts+1 >= fetchAttempts:
-		state, reason = "failed", "The channel did not give the file out."
+		state, reason = "failed", "The channel did not give the file out, or the virus scanner did not answer."
 	default:
 		state, wait = "pending", backoff(p.Attempts+1)
 	}

@@ -103,9 +103,12 @@ type Access struct {
 	SessionID   ids.ID
 	TokenID     ids.ID
 	TokenScopes []string
-	// Fresh is set when the password was typed less than half an hour ago; without it, what a stranger at a desk left
-	// open must not do asks for it again (Service.Prove).
+	// Fresh is set when the password or a code was typed here less than ten minutes ago; without it, what a stranger at a
+	// desk left open must not do asks for it again (Service.Prove).
 	Fresh bool
+	// MustPassword and MustTOTP are set when the session may do nothing before a new password is chosen, a second factor
+	// set up.
+	MustPassword, MustTOTP bool
 }
 
 // Can reports whether the caller may do p: his role's right, and for a token also its scope.

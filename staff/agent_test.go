@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/ids"
 )
@@ -44,7 +46,7 @@ func TestDisablingEndsEverything(t *testing.T) {
 	wantCode(t, err, errs.Unauthenticated)
 	_, err = AccessOf(h.ctx, h.pool, a.AgentID)
 	wantCode(t, err, errs.Unauthenticated)
-	_, _, err = h.Login(h.ctx, "sue@hub.example", goodPassword, "", Client{})
+	_, _, err = h.Login(h.ctx, Credentials{Email: "sue@hub.example", Password: goodPassword}, "", Client{})
 	wantCode(t, err, errs.Unauthenticated)
 	kinds, payloads := h.events(n)
 	i := slices.Index(kinds, "session.ended")
@@ -240,7 +242,7 @@ func TestSettings(t *testing.T) {
 	set, err := h.UpdateSettings(h.ctx, boss, SettingsPatch{UndoSeconds: ptr(0), PhoneRegion: ptr("ET"), SessionIdleHours: ptr(1)})
 	want := DefaultSettings()
 	want.UndoSeconds, want.PhoneRegion, want.SessionIdleHours = 0, "ET", 1
-	if err != nil || set != want {
+	if err != nil || !cmp.Equal(set, want) {
 		t.Errorf("%+v %v", set, err)
 	}
 	if _, err := h.UpdateSettings(h.ctx, boss, SettingsPatch{UndoSeconds: ptr(0)}); err != nil {

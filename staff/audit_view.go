@@ -39,13 +39,37 @@ const sqlActorNames = `
 SELECT 'agent', id, name FROM agent WHERE id = ANY($1)
 UNION ALL SELECT 'token', t.id, t.name || ' (' || a.name || ')' FROM api_token t JOIN agent a ON a.id = t.agent_id WHERE t.id = ANY($2)`
 
-// Audit lists the audit, newest first, of kinds that begin with kind ("" = all); next "" = the end (permission
-// audit.read).
-func (s *Service) Audit(ctx context.Context, by Access, kind, cursor string, limit int) (out []AuditRow, next string, err error) {
+// AuditFilter narrows the audit; empty members match everything.
+type AuditFilter struct {
+	Kind     string // how kinds begin
+	Agent    ids.ID // who did it, himself
+	From, To time.Time
+}
+
+func (f AuditFilter) rows() events.AuditFilter {
+	out := events.AuditFilter{Kind: f.Kind, From: f.From, To: f.To}
+	if f.Agent != 0 {
+		out.Actor = events.Actor{Kind: "agent", ID: int64(f.Agent)}
+	}
+	return out
+}
+
+// AuditExported tells the audit that somebody took it away as a file (permission audit.read).
+func (s *Service) AuditExported(ctx context.Context, by Access, f AuditFilter) error {
+	if !by.Can(ReadAudit) {
+		return errForbidden()
+	}
+	return s.change(ctx, func(pgx.Tx) ([]events.Event, error) {
+		return []events.Event{event("audit.exported", by.Actor(), "agent", by.AgentID, map[string]any{"agent_id": by.AgentID, "kind": f.Kind})}, nil
+	})
+}
+
+// Audit lists the audit, newest first; next "" = the end (permission audit.read).
+func (s *Service) Audit(ctx context.Context, by Access, f AuditFilter, cursor string, limit int) (out []AuditRow, next string, err error) {
 	if !by.Can(ReadAudit) {
 		return nil, "", errForbidden()
 	}
-	rows, next, err := events.AuditRows(ctx, s.pool, events.AuditFilter{Kind: kind}, cursor, limit)
+	rows, next, err := events.AuditRows(ctx, s.pool, f.rows(), cursor, limit)
 	if err != nil {
 		return nil, "", err
 	}

@@ -133,3 +133,13 @@ func decodeHash(s string) (hashParts, error) {
 	}
 	return p, nil
 }
+
+// derive makes the hash of a short secret that is looked up by it; salt is common to a set of them.
+func (h *hasher) derive(ctx context.Context, salt []byte, secret string) ([]byte, error) {
+	if err := h.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-h.slots }()
+	h.runs.Add(1)
+	return argon2.IDKey([]byte(secret), salt, argonTime, argonMemory, argonLanes, argonKey), nil
+}

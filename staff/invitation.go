@@ -31,6 +31,7 @@ type Newcomer struct {
 	Name     string
 	Password string
 	Locale   string
+	Code     string // of the second factor, for a new password of an account that has one
 }
 
 const linkLife = 24 * time.Hour
@@ -168,7 +169,7 @@ func (s *Service) InvitationByToken(ctx context.Context, token string) (Invitati
 }
 
 // AcceptInvitation uses the link up, makes the account (or, for a link of ResetLink, changes its password) and opens its
-// first session, all or nothing.
+// first session, all or nothing. A new password does not stand in for a second factor: n.Code is checked as at sign-in.
 func (s *Service) AcceptInvitation(ctx context.Context, token string, n Newcomer, from Client) (string, Access, error) {
 	inv, err := s.InvitationByToken(ctx, token)
 	if err != nil {
@@ -181,6 +182,10 @@ func (s *Service) AcceptInvitation(ctx context.Context, token string, n Newcomer
 	if err != nil {
 		return "", Access{}, err
 	}
+	code, err := s.beforeReset(ctx, inv, n, from)
+	if err != nil {
+		return "", Access{}, err
+	}
 	var cookie string
 	err = s.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
 		inv, err := oneInvitation(ctx, tx, sqlInvitationUse, hashSecret(token))
@@ -190,10 +195,15 @@ func (s *Service) AcceptInvitation(ctx context.Context, token string, n Newcomer
 		if err != nil {
 			return nil, fmt.Errorf("use invitation: %w", err)
 		}
-		id, evs, err := s.arrive(ctx, tx, inv, n, hash)
+		evs, err := code.use(ctx, tx)
 		if err != nil {
 			return nil, err
 		}
+		id, came, err := s.arrive(ctx, tx, inv, n, hash)
+		if err != nil {
+			return nil, err
+		}
+		evs = append(evs, came...)
 		t, started, err := openSession(ctx, tx, id, from)
 		cookie = t
 		return append(evs, started...), err
@@ -239,7 +249,7 @@ func (s *Service) newcomer(ctx context.Context, n *Newcomer, email string) (stri
 	if !validLocale(n.Locale) {
 		return "", errs.Field("locale", "must be en, ru or am")
 	}
-	if err := s.checkPassword("password", n.Password, set.PasswordMin, email, n.Name, set.WorkspaceName); err != nil {
+	if err := s.checkPassword("password", n.Password, set, email, n.Name); err != nil {
 		return "", err
 	}
 	hash, err := s.hasher.hash(ctx, n.Password)

@@ -13,12 +13,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-hub/parley/internal/dbtest"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/ids"
+	secretbox "github.com/parley-hub/parley/internal/secret"
 )
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
@@ -41,13 +43,19 @@ type house struct {
 	ctx  context.Context
 	pool *pgxpool.Pool
 	bus  *quietBus
+	at   time.Time // the clock of one-time codes
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	pool, b := dbtest.DB(t), &quietBus{}
-	s := New(Config{BaseURL: "https://hub.example"}, pool, b, slog.New(slog.DiscardHandler))
-	return &house{Service: s, t: t, ctx: t.Context(), pool: pool, bus: b}
+	box, _, err := secretbox.LoadOrCreate(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, ctx: t.Context(), pool: pool, bus: b, at: time.Unix(1_800_000_000, 0)}
+	h.Service = New(Config{BaseURL: "https://hub.example", Box: box, Now: func() time.Time { return h.at }}, pool, b, slog.New(slog.DiscardHandler))
+	return h
 }
 
 // hire makes an account and signs it in.
@@ -61,7 +69,7 @@ func (h *house) hire(name string, role Role, scope Scope) (Access, string) {
 
 func (h *house) signIn(name string) (Access, string) {
 	h.t.Helper()
-	token, a, err := h.Login(h.ctx, name+"@hub.example", goodPassword, "", Client{IP: "192.0.2.1"})
+	token, a, err := h.Login(h.ctx, Credentials{Email: name + "@hub.example", Password: goodPassword}, "", Client{IP: "192.0.2.1"})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package staff
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,6 +15,16 @@ const (
 	passwordFloor = 8
 	// passwordMaxBytes bounds the work of a hash; anything a person or a password manager makes is shorter.
 	passwordMaxBytes = 256
+	// contextWord is the shortest word that counts as one.
+	contextWord = 3
+	// rotationFloor and rotationCeiling bound the setting password_max_days; rotationWarning is when the screen begins to
+	// say it, rotationHistory how many old passwords stay barred.
+	rotationFloor   = 30
+	rotationCeiling = 365
+	rotationWarning = 14
+	rotationHistory = 5
+	// mixKinds of the four kinds of signs are asked for when password_mix is on.
+	mixKinds = 3
 	// passwordOwn is how many characters must be left when the words that anybody could guess here are taken out.
 	passwordOwn = 6
 )
@@ -32,9 +43,10 @@ func commonPasswords() map[string]struct{} {
 	return out
 }
 
-// checkPassword is the whole policy: length, the block list, and words that belong to this person or this house. There
-// are no composition rules and no expiry, since both make people choose worse passwords (NIST 800-63B 3.1.1.2).
-func (s *Service) checkPassword(field, password string, least int, context ...string) error {
+// checkPassword is the policy: length, the block list, words that belong to this person or this house, and the mix of
+// signs where the settings ask for it. context are the words that belong to the person.
+func (s *Service) checkPassword(field, password string, set Settings, context ...string) error {
+	least := set.PasswordMin
 	if len(password) > passwordMaxBytes {
 		return errs.Field(field, "must have at most %d bytes", passwordMaxBytes)
 	}
@@ -44,9 +56,13 @@ func (s *Service) checkPassword(field, password string, least int, context ...st
 	if n := utf8.RuneCountInString(password); n < max(least, passwordFloor) {
 		return errs.Field(field, "must have at least %d characters", max(least, passwordFloor))
 	}
-	if s.tooCommon(password) {
+	if set.PasswordMix && kindsOf(password) < mixKinds {
+		return errs.Field(field, "must hold three of these: small letters, capital letters, digits, other signs")
+	}
+	if s.tooCommon(password) || slices.Contains(set.PasswordWords, strings.ToLower(password)) {
 		return errs.Field(field, "is on the list of passwords that everybody tries first; choose another, for example four unrelated words")
 	}
+	context = append(append([]string{set.WorkspaceName}, set.PasswordWords...), context...)
 	if guessable(password, context) {
 		return errs.Field(field, "is made of your name, your address or the name of this place; choose another, for example four unrelated words")
 	}
@@ -130,10 +146,28 @@ func guessable(password string, context []string) bool {
 	left := low
 	for _, c := range append([]string{"parley"}, context...) {
 		for _, w := range strings.FieldsFunc(strings.ToLower(c), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-			if utf8.RuneCountInString(w) >= 3 {
+			if utf8.RuneCountInString(w) >= contextWord {
 				left = strings.ReplaceAll(left, w, "")
 			}
 		}
 	}
 	return left != low && utf8.RuneCountInString(left) < passwordOwn
+}
+
+// kindsOf counts the kinds of signs. Letters of a script without capitals count as small ones.
+func kindsOf(password string) int {
+	var small, capital, digit, other int
+	for _, r := range password {
+		switch {
+		case unicode.IsUpper(r):
+			capital = 1
+		case unicode.IsLetter(r):
+			small = 1
+		case unicode.IsDigit(r):
+			digit = 1
+		default:
+			other = 1
+		}
+	}
+	return small + capital + digit + other
 }

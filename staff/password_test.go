@@ -42,7 +42,7 @@ func TestPasswordPolicy(t *testing.T) {
 		{"with\x00null in the middle", 12, false},
 		{"broken \xff\xfe utf-8 here", 12, false},
 	} {
-		err := s.checkPassword("password", c.password, c.least, "anna.berg@acme.example", "Anna Berg", "Acme Corp")
+		err := s.checkPassword("password", c.password, Settings{PasswordMin: c.least, WorkspaceName: "Acme Corp"}, "anna.berg@acme.example", "Anna Berg")
 		if (err == nil) != c.ok {
 			t.Errorf("%.40q: got %v, want ok=%v", c.password, err, c.ok)
 		}

@@ -24,7 +24,7 @@ func TestResetLinkChangesThePasswordOnceAndEndsSessions(t *testing.T) {
 	if _, err := s.CreateAgent(ctx, "ann@hub.test", "Ann", "correct horse battery", staff.Admin, staff.ScopeAll); err != nil {
 		t.Fatal(err)
 	}
-	old, _, err := s.Login(ctx, "ann@hub.test", "correct horse battery", "", from)
+	old, _, err := s.Login(ctx, staff.Credentials{Email: "ann@hub.test", Password: "correct horse battery"}, "", from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +56,10 @@ func TestResetLinkChangesThePasswordOnceAndEndsSessions(t *testing.T) {
 	if _, err := s.Authenticate(ctx, old); err == nil {
 		t.Error("the old session is still open")
 	}
-	if _, _, err := s.Login(ctx, "ann@hub.test", "correct horse battery", "", from); err == nil {
+	if _, _, err := s.Login(ctx, staff.Credentials{Email: "ann@hub.test", Password: "correct horse battery"}, "", from); err == nil {
 		t.Error("the old password still works")
 	}
-	if _, _, err := s.Login(ctx, "ann@hub.test", next.Password, "", from); err != nil {
+	if _, _, err := s.Login(ctx, staff.Credentials{Email: "ann@hub.test", Password: next.Password}, "", from); err != nil {
 		t.Errorf("the new password does not work: %v", err)
 	}
 	if _, _, err := s.AcceptInvitation(ctx, token, next, from); err == nil {

@@ -12,16 +12,22 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-hub/parley/internal/bus"
+	"github.com/parley-hub/parley/internal/clock"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/internal/ids"
 	"github.com/parley-hub/parley/internal/postgres"
+	secretbox "github.com/parley-hub/parley/internal/secret"
 )
 
 // Config holds what differs between installations and is not a setting.
 type Config struct {
 	BaseURL string // public address without a slash at the end; links are made from it and never from a Host header
+	// Box seals the secrets of second factors; without one nobody can set one up.
+	Box *secretbox.Box
+	// Now is the clock of one-time codes; nil = the machine's.
+	Now clock.Now
 	// SweepEvery is how often Run removes what has expired; 0 = a minute.
 	SweepEvery time.Duration
 }
@@ -34,15 +40,19 @@ type Service struct {
 	log    *slog.Logger
 	hasher *hasher
 	banned map[string]struct{} // common passwords
+	now    clock.Now
 }
 
 // New makes the room on a migrated database.
 func New(cfg Config, pool *pgxpool.Pool, b bus.Bus, log *slog.Logger) *Service {
 	cfg.SweepEvery = cmp.Or(cfg.SweepEvery, time.Minute)
+	if cfg.Now == nil {
+		cfg.Now = clock.System
+	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	return &Service{
 		cfg: cfg, pool: pool, bus: b, log: log.With("component", "staff"),
-		hasher: newHasher(), banned: commonPasswords(),
+		hasher: newHasher(), banned: commonPasswords(), now: cfg.Now,
 	}
 }
 

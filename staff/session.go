@@ -17,8 +17,10 @@ import (
 	"github.com/parley-hub/parley/internal/ids"
 )
 
-// sessionsPerAgent is how many places one agent can be signed in at; the oldest gives way.
-const sessionsPerAgent = 20
+// Credentials are what somebody types to sign in; Code is of his second factor, if he has one.
+type Credentials struct {
+	Email, Password, Code string
+}
 
 // Session is one place where somebody is signed in.
 type Session struct {
@@ -41,8 +43,11 @@ const sqlLogin = `SELECT id, password_hash, disabled_at IS NOT NULL FROM agent W
 const sqlRehash = `UPDATE agent SET password_hash = $2 WHERE id = $1 AND password_hash = $3`
 
 const sqlSessionInsert = `
-INSERT INTO session (token_hash, agent_id, ip, user_agent, expires_at)
-SELECT $1, a.id, $3, $4, now() + make_interval(days => $5) FROM agent a WHERE a.id = $2 AND a.disabled_at IS NULL FOR SHARE
+INSERT INTO session (token_hash, agent_id, ip, user_agent, expires_at, must_password, must_totp)
+SELECT $1, a.id, $3, $4, now() + make_interval(days => $5),
+	a.password_expired OR ($6 > 0 AND a.password_at < now() - make_interval(days => $6)),
+	a.role = ANY($7) AND NOT EXISTS (SELECT FROM agent_totp t WHERE t.agent_id = a.id AND t.secret IS NOT NULL)
+FROM agent a WHERE a.id = $2 AND a.disabled_at IS NULL FOR SHARE
 RETURNING id`
 
 const sqlSessionOverflow = `
@@ -50,7 +55,7 @@ DELETE FROM session WHERE id IN (SELECT id FROM session WHERE agent_id = $1 ORDE
 
 const sqlSessionAccess = `
 SELECT a.id, a.name, a.role, a.scope, ARRAY(SELECT m.team_id FROM team_member m WHERE m.agent_id = a.id ORDER BY m.team_id),
-	s.id, s.created_at > now() - interval '30 minutes', s.last_seen_at < now() - interval '1 minute'
+	s.id, s.proved_at > now() - interval '10 minutes', s.must_password, s.must_totp, s.last_seen_at < now() - interval '1 minute'
 FROM session s JOIN agent a ON a.id = s.agent_id
 WHERE s.token_hash = $1 AND a.disabled_at IS NULL AND s.expires_at > now() AND s.last_seen_at > now() - make_interval(
 	hours => coalesce((SELECT (value #>> '{}')::int FROM setting WHERE key = 'session_idle_hours'), $2))`
@@ -96,9 +101,10 @@ func wellFormed(prefix, token string) bool {
 }
 
 // Login checks a password and opens a session. old is the cookie that the browser sent, if any: it ends, so that a
-// planted one is worth nothing. Unknown, disabled and wrong look the same and take the same time.
-func (s *Service) Login(ctx context.Context, email, password, old string, from Client) (string, Access, error) {
-	email = strings.ToLower(strings.TrimSpace(email))
+// planted one is worth nothing. Unknown, disabled and wrong look the same and take the same time. Only after the right
+// password an account with a second factor answers that it wants a code (Extra code totp_required, totp_wrong).
+func (s *Service) Login(ctx context.Context, c Credentials, old string, from Client) (string, Access, error) {
+	email, password := strings.ToLower(strings.TrimSpace(c.Email)), c.Password
 	if len(password) > passwordMaxBytes || len(email) > 254 || strings.ContainsRune(email, 0) {
 		return "", Access{}, errLogin()
 	}
@@ -119,10 +125,14 @@ func (s *Service) Login(ctx context.Context, email, password, old string, from C
 		return "", Access{}, fmt.Errorf("check password: %w", err)
 	}
 	if !ok || disabled {
-		if err := s.loginFailed(ctx, id, from); err != nil {
+		if err := s.loginFailed(ctx, id, from, false); err != nil {
 			return "", Access{}, err
 		}
 		return "", Access{}, errLogin()
+	}
+	code, err := s.codeAtDoor(ctx, id, c.Code, from)
+	if err != nil {
+		return "", Access{}, err
 	}
 	rehash := ""
 	if weak {
@@ -143,12 +153,16 @@ func (s *Service) Login(ctx context.Context, email, password, old string, from C
 		if _, err := tx.Exec(ctx, sqlAttemptUndo, addressKey(from.IP)); err != nil {
 			return nil, fmt.Errorf("forget attempts: %w", err)
 		}
-		var evs []events.Event
+		evs, err := code.use(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
 		if wellFormed("", old) {
-			var e error
-			if evs, e = endByToken(ctx, tx, old); e != nil {
-				return nil, e
+			ended, err := endByToken(ctx, tx, old)
+			if err != nil {
+				return nil, err
 			}
+			evs = append(evs, ended...)
 		}
 		t, started, err := openSession(ctx, tx, id, from)
 		token = t
@@ -161,10 +175,26 @@ func (s *Service) Login(ctx context.Context, email, password, old string, from C
 	return token, a, err
 }
 
-func (s *Service) loginFailed(ctx context.Context, id ids.ID, from Client) error {
+// codeAtDoor checks the code of somebody who is not in yet, and tells the audit when it is wrong: his password was right.
+func (s *Service) codeAtDoor(ctx context.Context, id ids.ID, code string, from Client) (proof, error) {
+	p, err := s.checkCode(ctx, id, code)
+	var e *errs.E
+	if errors.As(err, &e) && e.Extra["code"] == "totp_wrong" {
+		if err := s.loginFailed(ctx, id, from, true); err != nil {
+			return proof{}, err
+		}
+	}
+	return p, err
+}
+
+func (s *Service) loginFailed(ctx context.Context, id ids.ID, from Client, byCode bool) error {
 	return s.change(ctx, func(pgx.Tx) ([]events.Event, error) {
 		// The address that was typed is not kept: people type their passwords there.
-		return []events.Event{event("login.failed", System(), "agent", id, map[string]any{"agent_id": ids.Ptr(id), "ip": from.IP})}, nil
+		detail := map[string]any{"agent_id": ids.Ptr(id), "ip": from.IP}
+		if byCode {
+			detail["second_factor"] = true
+		}
+		return []events.Event{event("login.failed", System(), "agent", id, detail)}, nil
 	})
 }
 
@@ -176,14 +206,15 @@ func openSession(ctx context.Context, tx pgx.Tx, agent ids.ID, from Client) (str
 	}
 	token, hash := secret("")
 	var id ids.ID
-	err = tx.QueryRow(ctx, sqlSessionInsert, hash, agent, clip(from.IP, 64), clip(from.UserAgent, 300), set.SessionMaxDays).Scan(&id)
+	err = tx.QueryRow(ctx, sqlSessionInsert, hash, agent, clip(from.IP, 64), clip(from.UserAgent, 300), set.SessionMaxDays,
+		set.PasswordMaxDays, set.TOTPRoles).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil, errLogin()
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("insert session: %w", err)
 	}
-	over, err := collectIDs(ctx, tx, sqlSessionOverflow, agent, sessionsPerAgent)
+	over, err := collectIDs(ctx, tx, sqlSessionOverflow, agent, set.SessionsMax)
 	if err != nil {
 		return "", nil, fmt.Errorf("end the oldest session: %w", err)
 	}
@@ -205,7 +236,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Access, error
 	var a Access
 	var touch bool
 	err := s.pool.QueryRow(ctx, sqlSessionAccess, hashSecret(token), DefaultSettings().SessionIdleHours).
-		Scan(&a.AgentID, &a.Name, &a.Role, &a.Scope, &a.Teams, &a.SessionID, &a.Fresh, &touch)
+		Scan(&a.AgentID, &a.Name, &a.Role, &a.Scope, &a.Teams, &a.SessionID, &a.Fresh, &a.MustPassword, &a.MustTOTP, &touch)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Access{}, errSignIn()
 	}
@@ -235,15 +266,19 @@ func (s *Service) Sessions(ctx context.Context, by Access) ([]Session, error) {
 
 // EndSession ends one of the caller's sessions; anybody else's is not found.
 func (s *Service) EndSession(ctx context.Context, by Access, id ids.ID) error {
+	return s.endSession(ctx, by.Actor(), by.AgentID, id)
+}
+
+func (s *Service) endSession(ctx context.Context, by events.Actor, agent, id ids.ID) error {
 	return s.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
-		gone, err := collectIDs(ctx, tx, sqlSessionDelete, id, by.AgentID)
+		gone, err := collectIDs(ctx, tx, sqlSessionDelete, id, agent)
 		if err != nil {
 			return nil, fmt.Errorf("end session %s: %w", id, err)
 		}
 		if len(gone) == 0 {
 			return nil, errs.New(errs.NotFound, "There is no such session.")
 		}
-		return []events.Event{sessionEnded(by.Actor(), by.AgentID, id)}, nil
+		return []events.Event{sessionEnded(by, agent, id)}, nil
 	})
 }
 
@@ -263,6 +298,49 @@ func (s *Service) EndSessions(ctx context.Context, by Access) error {
 		}
 		return []events.Event{sessionEnded(by.Actor(), by.AgentID, 0)}, nil
 	})
+}
+
+// AgentSessions lists where a colleague is signed in (permission agents.manage).
+func (s *Service) AgentSessions(ctx context.Context, by Access, agent ids.ID) ([]Session, error) {
+	if !by.Can(ManageAgents) {
+		return nil, errForbidden()
+	}
+	if _, err := agentByID(ctx, s.pool, agent); err != nil {
+		return nil, err
+	}
+	return s.Sessions(ctx, Access{AgentID: agent, SessionID: by.SessionID})
+}
+
+// EndAgentSessions ends one session of a colleague, or all of them (session 0; permission agents.manage).
+func (s *Service) EndAgentSessions(ctx context.Context, by Access, agent, session ids.ID) error {
+	if !by.Can(ManageAgents) {
+		return errForbidden()
+	}
+	if session != 0 {
+		return s.endSession(ctx, by.Actor(), agent, session)
+	}
+	return s.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
+		if _, err := agentByID(ctx, tx, agent); err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(ctx, sqlSessionsDelete, agent, 0); err != nil {
+			return nil, fmt.Errorf("end sessions: %w", err)
+		}
+		return []events.Event{sessionEnded(by.Actor(), agent, 0)}, nil
+	})
+}
+
+// endOthers ends every session of the caller but this one.
+func endOthers(ctx context.Context, tx pgx.Tx, by Access) ([]events.Event, error) {
+	gone, err := collectIDs(ctx, tx, sqlSessionsDelete, by.AgentID, by.SessionID)
+	if err != nil {
+		return nil, fmt.Errorf("end other sessions: %w", err)
+	}
+	evs := make([]events.Event, 0, len(gone))
+	for _, id := range gone {
+		evs = append(evs, sessionEnded(by.Actor(), by.AgentID, id))
+	}
+	return evs, nil
 }
 
 func endByToken(ctx context.Context, tx pgx.Tx, token string) ([]events.Event, error) {

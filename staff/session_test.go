@@ -26,7 +26,7 @@ func TestLogin(t *testing.T) {
 		h.count(`SELECT count(*) FROM session WHERE token_hash = $1`, hashSecret(token)) != 1 {
 		t.Error("the session's secret is stored, or its hash is not")
 	}
-	if _, _, err := h.Login(h.ctx, "  ANNA@hub.example ", goodPassword, "", Client{IP: "192.0.2.1"}); err != nil {
+	if _, _, err := h.Login(h.ctx, Credentials{Email: "  ANNA@hub.example ", Password: goodPassword}, "", Client{IP: "192.0.2.1"}); err != nil {
 		t.Errorf("the address is not taken as typed: %v", err)
 	}
 	for _, c := range [][2]string{
@@ -38,7 +38,7 @@ func TestLogin(t *testing.T) {
 		{"anna@hub.example\x00", goodPassword},
 		{"anna@hub.example", strings.Repeat("x", 100_000)},
 	} {
-		_, _, err := h.Login(h.ctx, c[0], c[1], "", Client{IP: "192.0.2.2"})
+		_, _, err := h.Login(h.ctx, Credentials{Email: c[0], Password: c[1]}, "", Client{IP: "192.0.2.2"})
 		wantCode(t, err, errs.Unauthenticated)
 		if err.Error() != errLogin().Error() {
 			t.Errorf("%q: answers differ: %v", c[0], err)
@@ -57,13 +57,13 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	h.hire("anna", Member, ScopeTeam)
 	before := h.hasher.runs.Load()
 	for i, email := range []string{"anna@hub.example", "nobody@hub.example"} {
-		_, _, err := h.Login(h.ctx, email, "not the right one", "", Client{IP: "192.0.2.2"})
+		_, _, err := h.Login(h.ctx, Credentials{Email: email, Password: "not the right one"}, "", Client{IP: "192.0.2.2"})
 		wantCode(t, err, errs.Unauthenticated)
 		if n := h.hasher.runs.Load() - before; n != int64(i+1) {
 			t.Errorf("%s: argon2 ran %d times", email, n)
 		}
 	}
-	_, _, err := h.Login(h.ctx, "anna@hub.example", strings.Repeat("x", 257), "", Client{IP: "192.0.2.2"})
+	_, _, err := h.Login(h.ctx, Credentials{Email: "anna@hub.example", Password: strings.Repeat("x", 257)}, "", Client{IP: "192.0.2.2"})
 	wantCode(t, err, errs.Unauthenticated)
 	if n := h.hasher.runs.Load() - before; n != 2 {
 		t.Error("a password that is too long was hashed")
@@ -75,7 +75,7 @@ func TestSignInEndsThePlantedSession(t *testing.T) {
 	h := newHouse(t)
 	_, planted := h.hire("mallory", Member, ScopeTeam)
 	h.hire("anna", Member, ScopeTeam)
-	token, a, err := h.Login(h.ctx, "anna@hub.example", goodPassword, planted, Client{})
+	token, a, err := h.Login(h.ctx, Credentials{Email: "anna@hub.example", Password: goodPassword}, planted, Client{})
 	if err != nil || token == planted {
 		t.Fatalf("%v", err)
 	}
@@ -129,9 +129,9 @@ func TestSessionsAreCapped(t *testing.T) {
 	a, first := h.hire("anna", Member, ScopeTeam)
 	h.exec(`UPDATE session SET last_seen_at = now() - interval '1 hour' WHERE id = $1`, a.SessionID)
 	h.exec(`INSERT INTO session (token_hash, agent_id, expires_at) SELECT sha256(g::text::bytea), $1, now() + interval '1 day' FROM generate_series(1, $2) g`,
-		a.AgentID, sessionsPerAgent-1)
+		a.AgentID, DefaultSettings().SessionsMax-1)
 	h.signIn("anna")
-	if n := h.count(`SELECT count(*) FROM session WHERE agent_id = $1`, a.AgentID); n != sessionsPerAgent {
+	if n := h.count(`SELECT count(*) FROM session WHERE agent_id = $1`, a.AgentID); n != DefaultSettings().SessionsMax {
 		t.Errorf("got %d sessions", n)
 	}
 	_, err := h.Authenticate(h.ctx, first)
@@ -143,7 +143,7 @@ func TestThrottle(t *testing.T) {
 	h := newHouse(t)
 	h.hire("anna", Member, ScopeTeam)
 	try := func(ip, password string) error {
-		_, _, err := h.Login(h.ctx, "anna@hub.example", password, "", Client{IP: ip})
+		_, _, err := h.Login(h.ctx, Credentials{Email: "anna@hub.example", Password: password}, "", Client{IP: ip})
 		return err
 	}
 	// Guesses at once count like guesses in a row.
@@ -227,9 +227,9 @@ func TestChangePassword(t *testing.T) {
 	}
 	_, err := h.Authenticate(h.ctx, there)
 	wantCode(t, err, errs.Unauthenticated)
-	_, _, err = h.Login(h.ctx, "anna@hub.example", goodPassword, "", from)
+	_, _, err = h.Login(h.ctx, Credentials{Email: "anna@hub.example", Password: goodPassword}, "", from)
 	wantCode(t, err, errs.Unauthenticated)
-	if _, _, err = h.Login(h.ctx, "anna@hub.example", next, "", from); err != nil {
+	if _, _, err = h.Login(h.ctx, Credentials{Email: "anna@hub.example", Password: next}, "", from); err != nil {
 		t.Error(err)
 	}
 	for range freePerAccount {

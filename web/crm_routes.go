@@ -10,7 +10,7 @@ func (s *Server) crmRoutes() []route {
 		get("/api/contacts/{id}", signedIn, op(s.contactShow)),
 		patch("/api/contacts/{id}", may(staff.EditContacts), op(s.contactUpdate)),
 		del("/api/contacts/{id}", may(staff.ManageData), op(s.contactErase)),
-		post("/api/contacts/{id}/merge", may(staff.MergeContacts), op(s.contactMerge)),
+		post("/api/contacts/{id}/merge", may(staff.MergeContacts), op(s.contactMerge), paced(60)),
 		post("/api/merges/{id}/undo", may(staff.MergeContacts), op(s.mergeUndo)),
 		get("/api/leads", signedIn, op(s.leadList)),
 		post("/api/leads", may(staff.EditContacts), op(s.leadCreate), status(201)),

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-hub/parley/internal/dbtest"
+	"github.com/parley-hub/parley/internal/secret"
 	"github.com/parley-hub/parley/staff"
 )
 
@@ -81,7 +83,11 @@ func newEdge(t *testing.T, change ...func(*Config, *Deps)) *edge {
 	for _, c := range change {
 		c(&cfg, &deps)
 	}
-	hub := staff.New(staff.Config{BaseURL: cfg.BaseURL}, pool, quietBus{}, log)
+	box, _, err := secret.LoadOrCreate(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := staff.New(staff.Config{BaseURL: cfg.BaseURL, Box: box}, pool, quietBus{}, log)
 	deps.Staff = hub
 	s, err := New(cfg, deps)
 	if err != nil {

@@ -29,6 +29,9 @@ func (s *Server) guard(rt route, next http.Handler) http.Handler {
 			if err == nil {
 				err = allow(rt, access)
 			}
+			if err == nil && rt.perMinute > 0 {
+				err = s.pace.take(access.AgentID, rt.id(), rt.perMinute)
+			}
 			if err != nil {
 				if errs.Is(err, errs.Unauthenticated) {
 					w.Header().Set("WWW-Authenticate", `Bearer realm="parley"`)
@@ -70,6 +73,9 @@ func (s *Server) authenticate(r *http.Request) (staff.Access, error) {
 // allow decides by the table alone; handlers and rooms decide about the single thing.
 func allow(rt route, a staff.Access) error {
 	forbidden := errs.New(errs.Forbidden, "You may not do this.")
+	if (a.MustPassword || a.MustTOTP) && !rt.early {
+		return errFirst(a)
+	}
 	if a.TokenID != 0 {
 		if rt.need == sessionOnly {
 			return errs.New(errs.Forbidden, "This cannot be done with an API token.")
@@ -129,4 +135,15 @@ func (s *Server) sameOrigin(r *http.Request) bool {
 		return false
 	}
 	return u.Host == r.Host || (u.Host == s.base.Host && u.Scheme == s.base.Scheme)
+}
+
+// errFirst says what has to be done before anything else.
+func errFirst(a staff.Access) error {
+	e := errs.New(errs.Forbidden, "Set up a second factor first: your role needs one.")
+	code := "must_set_up_totp"
+	if a.MustPassword {
+		e.Msg, code = "Choose a new password first.", "must_change_password"
+	}
+	e.Extra = map[string]any{"code": code}
+	return e
 }

@@ -17,9 +17,9 @@ import (
 )
 
 // newHub is the edge with the rooms behind the inbox and the people who are served.
-func newHub(t *testing.T) *edge {
+func newHub(t *testing.T, more ...func(*Config, *Deps)) *edge {
 	t.Helper()
-	return newEdge(t, func(c *Config, d *Deps) {
+	return newEdge(t, append([]func(*Config, *Deps){func(c *Config, d *Deps) {
 		box, _, err := secret.LoadOrCreate(filepath.Join(t.TempDir(), "key"))
 		if err != nil {
 			t.Fatal(err)
@@ -27,7 +27,7 @@ func newHub(t *testing.T) *edge {
 		d.Desk = inbox.NewDesk(d.Pool, quietBus{}, d.Log)
 		d.Channels = inbox.NewChannels(d.Pool, quietBus{}, box, nil, c.BaseURL, d.Log)
 		d.CRM = crm.New(d.Pool, quietBus{}, d.Log, inbox.MergeFollower{})
-	})
+	}}, more...)...)
 }
 
 // talk makes a channel (once), a person and a conversation with n messages of his.

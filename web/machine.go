@@ -150,7 +150,8 @@ func (s *Server) form(w http.ResponseWriter, r *http.Request) error {
 
 // metrics are the edge's own.
 type metrics struct {
-	took *prometheus.HistogramVec // nil = nobody looks
+	took    *prometheus.HistogramVec // nil = nobody looks
+	reports *prometheus.CounterVec
 }
 
 func newMetrics(reg *prometheus.Registry) (*metrics, error) {
@@ -161,10 +162,22 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		Name: "parley_http_request_seconds", Help: "Time of HTTP requests by route.",
 		Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 	}, []string{"route", "method", "status"})
-	if err := reg.Register(took); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
+	reports := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "parley_csp_reports_total", Help: "What browsers say the content security policy stopped.",
+	}, []string{"directive"})
+	for _, c := range []prometheus.Collector{took, reports} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
 	}
-	return &metrics{took: took}, nil
+	return &metrics{took: took, reports: reports}, nil
+}
+
+// reported counts a violation of the content security policy.
+func (m *metrics) reported(directive string) {
+	if m.reports != nil {
+		m.reports.WithLabelValues(directive).Inc()
+	}
 }
 
 // seen counts a request. The route is the table's pattern, "" for everything else, so that strangers cannot make series.

@@ -91,9 +91,9 @@ func (c *copier) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (c *copier) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// errReauth asks for the password once more.
+// errReauth asks for the password or a code once more.
 func errReauth() error {
-	e := errs.New(errs.Forbidden, "You signed in more than half an hour ago. Sign in again, or send your password along, to do this.")
+	e := errs.New(errs.Forbidden, "Show that it is still you: type your password or a code (POST /api/me/proof), then repeat this.")
 	e.Extra = map[string]any{"code": "reauth"}
 	return e
 }

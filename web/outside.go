@@ -20,7 +20,7 @@ import (
 // csp is the policy of every answer (DESIGN 7).
 const csp = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; " +
 	"media-src 'self' blob:; connect-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; " +
-	"frame-ancestors 'none'"
+	"frame-ancestors 'none'; report-uri " + cspReports + "; report-to csp"
 
 // outside is what every request goes through, also one that no route matches: id, headers, recovery, the log line and
 // the check against requests forged by other sites.
@@ -30,6 +30,8 @@ func (s *Server) outside(next http.Handler) http.Handler {
 	_ = forged.AddTrustedOrigin(s.base.Scheme + "://" + s.base.Host) // New checked the form
 	// A form stands on other sites. It knows which, uses no cookie, and checks the origin itself.
 	forged.AddInsecureBypassPattern("POST /forms/{key}")
+	// The browser itself sends reports, with or without the headers of a page; they change nothing.
+	forged.AddInsecureBypassPattern(cspReports)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
@@ -59,6 +61,7 @@ func (s *Server) outside(next http.Handler) http.Handler {
 // headers of every answer. A handler may tighten them, for example for downloads.
 func (s *Server) headers(h http.Header, r *http.Request, id string) {
 	h.Set("Content-Security-Policy", s.csp)
+	h.Set("Reporting-Endpoints", `csp="`+cspReports+`"`)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")

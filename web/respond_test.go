@@ -157,7 +157,7 @@ func TestUnknownAndReadOnlyFields(t *testing.T) {
 			t.Errorf("%s: refused at %s", field, at)
 		}
 	}
-	for _, in := range []map[string]any{{"email": "x@y.example"}, {"role": "admin"}, {"permissions": []string{"x"}}} {
+	for _, in := range []map[string]any{{"version": 2}, {"role": "admin"}, {"permissions": []string{"x"}}} {
 		e.want(http.StatusUnprocessableEntity, boss, "PATCH", "/api/me", in)
 	}
 	after := e.want(http.StatusOK, boss, "GET", "/api/agents/"+id, nil)

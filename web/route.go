@@ -49,6 +49,8 @@ type route struct {
 	limit        int64
 	time         time.Duration
 	secret       bool // the answer holds a secret: never stored
+	early        bool // open to a session that has to choose a password or set up a second factor first
+	perMinute    int  // how often one agent may do it in a minute; 0 = as often as he likes
 }
 
 // handler binds a route to the mux, documented in the OpenAPI document.
@@ -60,6 +62,8 @@ func status(code int) option        { return func(r *route) { r.status = code } 
 func body(limit int64) option       { return func(r *route) { r.limit = limit } }
 func within(d time.Duration) option { return func(r *route) { r.time = d } }
 func secretAnswer() option          { return func(r *route) { r.secret = true } }
+func early() option                 { return func(r *route) { r.early = true } }
+func paced(perMinute int) option    { return func(r *route) { r.perMinute = perMinute } }
 func (r route) id() string          { return routeID(r.method, r.path) }
 func (r route) unsafe() bool        { return r.method != http.MethodGet }
 func (r route) uploads() bool       { return r.limit > jsonLimit }

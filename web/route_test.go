@@ -15,7 +15,8 @@ func TestPublicRoutes(t *testing.T) {
 	want := []string{
 		"DELETE /api/session", "GET /api/invitations/accept", "GET /api/openapi.json", "GET /api/setup", "GET /forms/{key}",
 		"GET /forms/{key}/form.js", "GET /healthz", "GET /hooks/{kind}/{channel}", "GET /metrics", "GET /readyz", "OPTIONS /forms/{key}",
-		"POST /api/invitations/accept", "POST /api/session", "POST /api/setup", "POST /forms/{key}", "POST /hooks/{kind}/{channel}",
+		"POST /api/csp-reports", "POST /api/invitations/accept", "POST /api/session", "POST /api/setup", "POST /forms/{key}",
+		"POST /hooks/{kind}/{channel}",
 	}
 	s, err := New(Config{}, Deps{})
 	if err != nil {
@@ -99,6 +100,7 @@ func TestAuditorOnlyReads(t *testing.T) {
 	own := []string{
 		"PUT /api/me/status", "POST /api/absences", "DELETE /api/absences/{id}", "PATCH /api/me", "POST /api/me/password",
 		"DELETE /api/sessions", "DELETE /api/sessions/{id}", "POST /api/tokens", "DELETE /api/tokens/{id}",
+		"POST /api/me/proof", "POST /api/me/totp", "POST /api/me/totp/confirm", "POST /api/me/totp/codes", "DELETE /api/me/totp",
 	}
 	for _, r := range s.routes {
 		line := r.method + " " + r.path

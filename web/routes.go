@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/parley-hub/parley/staff"
 )
@@ -18,6 +19,7 @@ func (s *Server) machineRoutes() []route {
 		get("/metrics", public, raw(s.serveMetrics)), // checks the caller itself: loopback or a token
 		get("/api/openapi.json", public, raw(s.serveOpenAPI)),
 		get("/api/live", signedIn, raw(s.live), within(0)),
+		post("/api/csp-reports", public, raw(s.cspReport), body(reportLimit)),
 		get("/hooks/{kind}/{channel}", public, raw(s.hook), body(hookLimit)),
 		post("/hooks/{kind}/{channel}", public, raw(s.hook), body(hookLimit)),
 		get("/forms/{key}", public, raw(s.form)),
@@ -40,14 +42,27 @@ func (s *Server) staffRoutes() []route {
 		del("/api/sessions", sessionOnly, op(s.sessionEndAll)),
 		del("/api/sessions/{id}", sessionOnly, op(s.sessionEnd)),
 
-		get("/api/me", signedIn, op(s.me)),
+		get("/api/me", signedIn, op(s.me), early()),
 		patch("/api/me", sessionOnly, op(s.meUpdate)),
-		post("/api/me/password", sessionOnly, op(s.mePassword)),
+		post("/api/me/password", sessionOnly, op(s.mePassword), early()),
+		post("/api/me/proof", sessionOnly, op(s.meProof), early()),
+		get("/api/me/totp", sessionOnly, op(s.totpShow), early()),
+		post("/api/me/totp", sessionOnly, op(s.totpBegin), early(), secretAnswer()),
+		post("/api/me/totp/confirm", sessionOnly, op(s.totpConfirm), early(), secretAnswer()),
+		post("/api/me/totp/codes", sessionOnly, op(s.totpCodes), secretAnswer()),
+		del("/api/me/totp", sessionOnly, op(s.totpRemove)),
 		put("/api/me/status", signedIn, op(s.meStatus)),
 
 		get("/api/agents", signedIn, op(s.agentList)),
 		get("/api/agents/{id}", signedIn, op(s.agentShow)),
 		patch("/api/agents/{id}", may(staff.ManageAgents), op(s.agentUpdate)),
+		get("/api/agents/{id}/security", may(staff.ManageAgents), op(s.agentSecurity)),
+		get("/api/agents/{id}/sessions", may(staff.ManageAgents), op(s.agentSessionList)),
+		del("/api/agents/{id}/sessions", may(staff.ManageAgents), op(s.agentSessionEndAll)),
+		del("/api/agents/{id}/sessions/{session}", may(staff.ManageAgents), op(s.agentSessionEnd)),
+		del("/api/agents/{id}/totp", may(staff.ManageAgents), op(s.agentTOTPRemove)),
+		post("/api/agents/{id}/expire-password", may(staff.ManageAgents), op(s.agentPasswordExpire), status(204)),
+		post("/api/agents/{id}/reset-link", may(staff.ManageAgents), op(s.agentResetLink), secretAnswer()),
 
 		get("/api/teams", signedIn, op(s.teamList)),
 		post("/api/teams", may(staff.ManageTeams), op(s.teamCreate), status(201)),
@@ -74,6 +89,7 @@ func (s *Server) staffRoutes() []route {
 		get("/api/settings", signedIn, op(s.settingsShow)),
 		patch("/api/settings", may(staff.ManageSettings), op(s.settingsUpdate)),
 		get("/api/audit", may(staff.ReadAudit), op(s.auditList)),
+		get("/api/audit/export", may(staff.ReadAudit), raw(s.auditExport), within(5*time.Minute), paced(6)),
 	}
 }
 

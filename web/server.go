@@ -97,6 +97,7 @@ type Server struct {
 	handler http.Handler
 	ln      net.Listener
 	spec    []byte
+	pace    *pace
 }
 
 // New builds the edge; it does not listen yet. The error is a wrong configuration.
@@ -115,7 +116,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			return nil, fmt.Errorf("front end: %w", err)
 		}
 	}
-	s := &Server{cfg: cfg, base: base, deps: deps, log: deps.Log.With("component", "web"), mux: http.NewServeMux(), csp: csp, ln: cfg.Listener}
+	s := &Server{cfg: cfg, base: base, deps: deps, log: deps.Log.With("component", "web"), mux: http.NewServeMux(), csp: csp, ln: cfg.Listener, pace: newPace(time.Now)}
 	if s.ui, err = readUI(deps.UI); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,11 @@ type Me struct {
 	Permissions []string    `json:"permissions" nullable:"false"`
 	Workspace   Workspace   `json:"workspace"`
 	SessionID   *ids.ID     `json:"session_id" nullable:"true"`
+	TOTP        bool        `json:"totp" doc:"there is a second factor"`
+	// Must is what has to be done before anything else; until then every other route answers 403.
+	Must []string `json:"must" nullable:"false" enum:"password,totp"`
+	// PasswordUntil is set when the password has to be changed within two weeks.
+	PasswordUntil *time.Time `json:"password_until" nullable:"true"`
 }
 
 // Workspace is the installation.
@@ -54,12 +59,27 @@ func (s *Server) readMe(ctx context.Context, by staff.Access) (Me, error) {
 			return Me{}, err
 		}
 	}
+	if p.PasswordUntil != nil && time.Until(*p.PasswordUntil) > staff.PasswordWarning() {
+		p.PasswordUntil = nil
+	}
 	return Me{
+		TOTP: p.TOTP, Must: musts(by), PasswordUntil: p.PasswordUntil,
 		Agent: p.Agent, Locale: p.Locale, Theme: p.Theme, Permissions: by.Permissions(), SessionID: ids.Ptr(by.SessionID),
 		Workspace: Workspace{
 			Name: set.WorkspaceName, BaseURL: s.cfg.BaseURL, Insecure: s.insecure(), SampleData: sample, Version: s.cfg.Version,
 		},
 	}, nil
+}
+
+func musts(by staff.Access) []string {
+	out := []string{}
+	if by.MustPassword {
+		out = append(out, "password")
+	}
+	if by.MustTOTP {
+		out = append(out, "totp")
+	}
+	return out
 }
 
 // open answers a request that opened a session.
@@ -80,7 +100,7 @@ type loginIn struct {
 	Body   struct {
 		Email    string `json:"email" maxLength:"1000"`
 		Password string `json:"password" maxLength:"4096"`
-		Totp     string `json:"totp,omitempty" maxLength:"20" doc:"not looked at for an account without a second factor"`
+		Totp     string `json:"totp,omitempty" maxLength:"40" doc:"code of the app, or a recovery code; asked for by 401 totp_required"`
 	}
 }
 
@@ -89,7 +109,8 @@ func (s *Server) login(ctx context.Context, in *loginIn) (*signedInAs, error) {
 	if s.https() {
 		old = in.Secure
 	}
-	token, by, err := s.deps.Staff.Login(ctx, in.Body.Email, in.Body.Password, old, ClientFrom(ctx))
+	c := staff.Credentials{Email: in.Body.Email, Password: in.Body.Password, Code: in.Body.Totp}
+	token, by, err := s.deps.Staff.Login(ctx, c, old, ClientFrom(ctx))
 	return s.open(ctx, token, by, err)
 }
 
@@ -135,6 +156,11 @@ func (s *Server) me(ctx context.Context, _ *struct{}) (*one[Me], error) {
 type meUpdateIn struct{ Body staff.ProfilePatch }
 
 func (s *Server) meUpdate(ctx context.Context, in *meUpdateIn) (*one[Me], error) {
+	if in.Body.Email != nil {
+		if err := s.fresh(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := s.deps.Staff.UpdateProfile(ctx, CallerFrom(ctx), in.Body); err != nil {
 		return nil, err
 	}
@@ -171,7 +197,7 @@ type tokenIn struct {
 		Name      string     `json:"name" maxLength:"400"`
 		Scopes    []string   `json:"scopes" maxItems:"20" nullable:"false" doc:"read, write and permissions"`
 		ExpiresAt *time.Time `json:"expires_at,omitempty"`
-		Password  *string    `json:"password,omitempty" maxLength:"4096" doc:"needed when one signed in more than half an hour ago"`
+		Password  *string    `json:"password,omitempty" maxLength:"4096" doc:"needed when one proved oneself more than ten minutes ago"`
 	}
 }
 
@@ -197,12 +223,17 @@ func (s *Server) tokenRevoke(ctx context.Context, in *idIn) (*nothing, error) {
 
 // reauth asks for the password again before what must not be done from a desk left open.
 func (s *Server) reauth(ctx context.Context, password *string) error {
-	by := CallerFrom(ctx)
-	switch {
-	case by.Fresh:
-		return nil
-	case password == nil:
-		return errReauth()
+	if by := CallerFrom(ctx); password != nil && !by.Fresh {
+		return s.deps.Staff.Prove(ctx, by, *password, "", ClientFrom(ctx))
 	}
-	return s.deps.Staff.Prove(ctx, by, *password, ClientFrom(ctx))
+	return s.fresh(ctx)
+}
+
+// fresh refuses a session whose owner has not proved himself in the last ten minutes: POST /api/me/proof, and again. A
+// token is no desk that somebody left.
+func (s *Server) fresh(ctx context.Context) error {
+	if by := CallerFrom(ctx); by.Fresh || by.TokenID != 0 {
+		return nil
+	}
+	return errReauth()
 }

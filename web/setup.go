@@ -59,13 +59,14 @@ type acceptIn struct {
 		Name     string `json:"name,omitempty" maxLength:"400"`
 		Password string `json:"password" maxLength:"4096"`
 		Locale   string `json:"locale,omitempty" enum:"en,ru,am"`
+		Totp     string `json:"totp,omitempty" maxLength:"40" doc:"as at sign-in, for a new password of an account with a second factor"`
 	}
 }
 
 func (s *Server) invitationAccept(ctx context.Context, in *acceptIn) (*signedInAs, error) {
 	b := in.Body
 	token, by, err := s.deps.Staff.AcceptInvitation(ctx, b.Token,
-		staff.Newcomer{Name: b.Name, Password: b.Password, Locale: b.Locale}, ClientFrom(ctx))
+		staff.Newcomer{Name: b.Name, Password: b.Password, Locale: b.Locale, Code: b.Totp}, ClientFrom(ctx))
 	return s.open(ctx, token, by, err)
 }
 

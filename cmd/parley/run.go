@@ -154,7 +154,7 @@ func (h *hub) openBlobs(ctx context.Context, cfg config.Config) (blob.Store, err
 // rooms makes the rooms, lets them meet, and starts what runs: first what works, last what takes things in.
 func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	pool, log := h.db.pool, c.log
-	h.staff = staff.New(staff.Config{BaseURL: h.url}, pool, h.bus, log)
+	h.staff = staff.New(staff.Config{BaseURL: h.url, Box: h.box}, pool, h.bus, log)
 	h.people = crm.New(pool, h.bus, log, inbox.MergeFollower{})
 	h.desk = inbox.NewDesk(pool, h.bus, log)
 	h.files = inbox.NewFiles(pool, h.bus, h.blobs, log)

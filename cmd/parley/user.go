@@ -32,6 +32,10 @@ func userCommands() []command {
 			name: "user reset-password", help: "print a link that lets an account choose a new password", run: userReset,
 			flags: func(fs *flag.FlagSet) { fs.String("email", "", "address of the account") },
 		},
+		{
+			name: "user remove-second-factor", help: "let an account sign in by its password alone", run: userRemoveFactor,
+			flags: func(fs *flag.FlagSet) { fs.String("email", "", "address of the account") },
+		},
 	}
 }
 
@@ -103,6 +107,19 @@ func userReset(ctx context.Context, c call) error {
 			return err
 		}
 		_, err = fmt.Fprintf(c.out, "works once, for a day, and ends every session of the account:\n%s\n", link)
+		return err
+	})
+}
+
+func userRemoveFactor(ctx context.Context, c call) error {
+	if c.flag("email") == "" {
+		return errors.New("user remove-second-factor: --email is needed")
+	}
+	return withStaff(ctx, c, func(s *staff.Service) error {
+		if err := s.RemoveTOTPOf(ctx, c.flag("email")); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(c.out, "the second factor is removed, and every session of the account is over")
 		return err
 	})
 }

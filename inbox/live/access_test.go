@@ -118,7 +118,7 @@ func TestAudiences(t *testing.T) {
 	two, _ := r.join(2)
 	kinds := []string{
 		"contact.created", "contact.updated", "contact.merged", "lead.created", "team.updated", "channel.updated", "channel.deleted", "setting.updated",
-		"session.started", "login.failed", "token.created", "audit.read", "invitation.created", "call.ringing", "unheard.of", "message.created", "readings.x",
+		"session.started", "login.failed", "token.created", "audit.read", "invitation.created", "call.ringing", "agent.password_changed", "agent.totp_removed", "unheard.of", "message.created", "readings.x",
 	}
 	var evs []events.Event
 	for _, k := range kinds {

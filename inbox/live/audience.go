@@ -22,13 +22,17 @@ const (
 // audienceOf follows the kinds of the contract. What is not named there goes to nobody: a new kind must be allowed
 // here before a browser gets it.
 func audienceOf(e *events.Event) audience {
-	noun, _, _ := strings.Cut(e.Kind, ".")
+	noun, what, _ := strings.Cut(e.Kind, ".")
 	switch noun {
 	case "session", "login", "token", "audit", "invitation":
 		return nobody
 	case "read":
 		return oneAgent
-	case "contact", "lead", "agent", "team", "channel", "setting":
+	case "agent": // how somebody gets in is nobody's business: agent.password_changed, agent.totp_removed
+		if what == "created" || what == "updated" || what == "deleted" {
+			return everybody
+		}
+	case "contact", "lead", "team", "channel", "setting":
 		return everybody
 	case "conversation", "message", "call":
 		if e.ConversationID != 0 {

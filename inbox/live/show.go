@@ -94,7 +94,9 @@ func (h *Hub) observe(e *events.Event) {
 			h.moved(e.ConversationID, place{e.TeamID, e.AssigneeID})
 		}
 	case "agent":
-		h.agentChanged(e)
+		if audienceOf(e) == everybody { // the others carry no row
+			h.agentChanged(e)
+		}
 	case "team":
 		h.teamChanged(e)
 	case "session":

@@ -33,7 +33,8 @@ func AuditKinds() []AuditKind {
 		{Prefix: "token."},
 		{Prefix: "invitation."},
 		{Prefix: "audit."},
-		{Prefix: "agent.password_changed"}, // before agent.: each one counts, however alike they are
+		{Prefix: "agent.password_"}, // before agent.: each one counts, however alike they are
+		{Prefix: "agent.totp_"},
 		{Prefix: "agent.", Fields: []string{"id", "email", "name", "role", "scope", "team_ids", "disabled", "capacity"}, Changes: true},
 		{Prefix: "team.", Fields: []string{"id", "name", "strategy", "sticky", "member_ids"}, Changes: true},
 		{Prefix: "hours.", Fields: []string{"id", "name", "timezone"}},

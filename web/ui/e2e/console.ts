@@ -1,7 +1,16 @@
+import { world } from './world'
 import { test as base, expect } from '@playwright/test'
 
 /** Every test fails when the page throws, or when the console tells of an error that nobody expected (CSP too). */
-export const test = base.extend<{ quiet: { allow: (text: RegExp) => void } }>({
+export const test = base.extend<{ quiet: { allow: (text: RegExp) => void }; fresh: void }>({
+  // A long run outlasts the ten minutes after which the password is asked for again.
+  fresh: [
+    async ({ page }, use) => {
+      await page.request.post(`${world.url}/api/me/proof`, { data: { password: world.password } })
+      await use()
+    },
+    { auto: true },
+  ],
   quiet: [
     async ({ page }, use) => {
       const found: string[] = []

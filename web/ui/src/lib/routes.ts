@@ -8,6 +8,7 @@ export const settingsPages = [
   'agents',
   'hours',
   'general',
+  'signin',
   'tokens',
   'trouble',
   'audit',

@@ -52,6 +52,8 @@ export interface ClientConfig {
   fetch?: (request: globalThis.Request) => Promise<Response>
   /** Told once per refused call when the session is over. */
   onSignedOut?: () => void
+  /** Asked when the server wants to know that it is still we; true = it knows now, and the call is made again. */
+  prove?: () => Promise<boolean>
 }
 
 export function newClient(config: ClientConfig = {}) {
@@ -69,8 +71,18 @@ export function newClient(config: ClientConfig = {}) {
     },
   })
   let onSignedOut = config.onSignedOut
+  let prove = config.prove
 
   async function call(method: Method, path: string, o: Request = {}): Promise<unknown> {
+    try {
+      return await once(method, path, o)
+    } catch (err) {
+      if (!(err instanceof ApiError) || err.code !== 'reauth' || !(await prove?.())) throw err
+      return once(method, path, o)
+    }
+  }
+
+  async function once(method: Method, path: string, o: Request): Promise<unknown> {
     const headers: Record<string, string> = {}
     if (method === 'post') headers['Idempotency-Key'] = o.key ?? crypto.randomUUID()
     try {
@@ -103,6 +115,9 @@ export function newClient(config: ClientConfig = {}) {
       call('delete', path, a[0] as Request) as Promise<Answer<P, 'delete'>>,
     set onSignedOut(fn: () => void) {
       onSignedOut = fn
+    },
+    set prove(fn: () => Promise<boolean>) {
+      prove = fn
     },
   }
 }

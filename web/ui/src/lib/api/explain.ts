@@ -16,6 +16,8 @@ export function explain(e: ApiError): { title: string; text: string } {
         : t('common.error.too_many.text'),
     }
   if (e.status >= 500) return { title: t('common.error.server.title'), text: t('common.error.server.text') }
+  if (e.code === 'reauth')
+    return { title: t('common.error.reauth.title'), text: t('common.error.reauth.text') }
   if (e.status === 403)
     return { title: t('common.error.forbidden.title'), text: t('common.error.forbidden.text') }
   if (e.status === 404)

@@ -2,6 +2,7 @@
 import type {
   Absence,
   Agent,
+  AgentSecurity,
   AgentStatus,
   Attachment,
   AuditRow,
@@ -36,6 +37,8 @@ import type {
   Theme,
   Timeline,
   Token,
+  TotpSetup,
+  TotpState,
 } from './types'
 
 interface Spec {
@@ -91,6 +94,7 @@ export type ConversationQuery = Page & {
   tag?: string
   q?: string
 }
+export type AuditFilter = { kind?: string; agent?: ID; from?: string; to?: string }
 export type TimelineQuery = { before?: string; after?: string; around?: string; limit?: number }
 export interface ContactPatch {
   version: number
@@ -119,23 +123,39 @@ export interface Routes {
   }
   '/api/invitations/accept': {
     get: Op<{ query: { token: string }; ok: { email: string; name: string; role: Role } }>
-    post: Op<{ body: { token: string; name: string; password: string; locale: Locale }; ok: Me }>
+    post: Op<{
+      body: { token: string; name: string; password: string; locale: Locale; totp?: string }
+      ok: Me
+    }>
   }
   '/api/session': {
-    post: Op<{ body: { email: string; password: string }; ok: Me }>
+    post: Op<{ body: { email: string; password: string; totp?: string }; ok: Me }>
     delete: Op<{ ok: None }>
   }
   '/api/sessions': { get: Op<{ ok: List<Session> }>; delete: Op<{ ok: None }> }
   '/api/sessions/{id}': { delete: Op<{ path: ById; ok: None }> }
   '/api/me': {
     get: Op<{ ok: Me }>
-    patch: Op<{ body: { name?: string; locale?: Locale; theme?: Theme }; ok: Me }>
+    patch: Op<{ body: { name?: string; email?: string; locale?: Locale; theme?: Theme }; ok: Me }>
   }
   '/api/me/password': { post: Op<{ body: { current: string; password: string }; ok: None }> }
+  '/api/me/proof': { post: Op<{ body: { password?: string; totp?: string }; ok: None }> }
+  '/api/me/totp': { get: Op<{ ok: TotpState }>; post: Op<{ ok: TotpSetup }>; delete: Op<{ ok: None }> }
+  '/api/me/totp/confirm': { post: Op<{ body: { code: string }; ok: { codes: string[] } }> }
+  '/api/me/totp/codes': { post: Op<{ ok: { codes: string[] } }> }
   '/api/me/status': { put: Op<{ body: { status: AgentStatus }; ok: unknown }> }
 
   '/api/agents': { get: Op<{ query: Page; ok: List<Agent> }> }
   '/api/agents/{id}': { patch: Op<{ path: ById; body: AgentPatch; ok: Agent }> }
+  '/api/agents/{id}/security': { get: Op<{ path: ById; ok: AgentSecurity }> }
+  '/api/agents/{id}/sessions': {
+    get: Op<{ path: ById; ok: List<Session> }>
+    delete: Op<{ path: ById; ok: None }>
+  }
+  '/api/agents/{id}/sessions/{sid}': { delete: Op<{ path: { id: ID; sid: ID }; ok: None }> }
+  '/api/agents/{id}/totp': { delete: Op<{ path: ById; ok: None }> }
+  '/api/agents/{id}/expire-password': { post: Op<{ path: ById; ok: None }> }
+  '/api/agents/{id}/reset-link': { post: Op<{ path: ById; ok: { link: string } }> }
   '/api/teams': { get: Op<{ query: Page; ok: List<Team> }>; post: Op<{ body: NewTeam; ok: Team }> }
   '/api/teams/{id}': {
     patch: Op<{ path: ById; body: Partial<NewTeam> & { version: number }; ok: Team }>
@@ -163,7 +183,7 @@ export interface Routes {
     get: Op<{ ok: Settings }>
     patch: Op<{ body: Partial<Settings>; ok: Settings }>
   }
-  '/api/audit': { get: Op<{ query: Page & { kind?: string }; ok: List<AuditRow> }> }
+  '/api/audit': { get: Op<{ query: Page & AuditFilter; ok: List<AuditRow> }> }
   '/api/absences': {
     get: Op<{ query: Page & { agent?: ID }; ok: List<Absence> }>
     post: Op<{ body: Omit<Absence, 'id'>; ok: Absence }>

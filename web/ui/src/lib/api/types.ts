@@ -68,6 +68,28 @@ export interface Me {
   permissions: string[]
   workspace: Workspace
   session_id: ID | null
+  /** There is a second factor. */
+  totp: boolean
+  /** What has to be done before anything else: every other call is refused. */
+  must: ('password' | 'totp')[]
+  /** Set when the password has to be changed within two weeks. */
+  password_until: string | null
+}
+export interface TotpState {
+  enabled: boolean
+  required: boolean
+  since: string | null
+  recovery_codes: number
+}
+export interface TotpSetup {
+  secret: string
+  uri: string
+  /** A data: URL. */
+  qr: string
+}
+export interface AgentSecurity {
+  totp: boolean
+  password_expired: boolean
 }
 export type Strategy = 'round_robin' | 'least_busy' | 'manual'
 export interface Team {
@@ -137,6 +159,12 @@ export interface Settings {
   session_idle_hours: number
   session_max_days: number
   password_min: number
+  sessions_max: number
+  password_mix: boolean
+  password_max_days: number
+  password_words: string[]
+  totp_roles: Role[]
+  clamd_address: string
   undo_seconds: number
   locale: Locale
   phone_region: string

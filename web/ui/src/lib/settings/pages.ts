@@ -1,6 +1,7 @@
 import Building2 from '@lucide/svelte/icons/building-2'
 import CalendarClock from '@lucide/svelte/icons/calendar-clock'
 import Database from '@lucide/svelte/icons/database'
+import Fingerprint from '@lucide/svelte/icons/fingerprint'
 import KeyRound from '@lucide/svelte/icons/key-round'
 import MailWarning from '@lucide/svelte/icons/mail-warning'
 import Radio from '@lucide/svelte/icons/radio'
@@ -41,6 +42,7 @@ export const groups: { id: 'workspace' | 'people' | 'system' | 'me'; entries: En
   {
     id: 'system',
     entries: [
+      { page: 'signin', icon: Fingerprint, needs: 'settings.manage' },
       { page: 'tokens', icon: KeyRound, needs: 'tokens.manage' },
       { page: 'audit', icon: ScrollText, needs: 'audit.read' },
       { page: 'data', icon: Database, needs: 'data.manage' },

@@ -100,6 +100,19 @@ export function watch(live: Live): void {
     else problems.clear('insecure')
   })
 
+  $effect(() => {
+    const until = session.me?.password_until
+    if (until)
+      problems.set({
+        id: 'password',
+        severity: 'warn',
+        weight: -2,
+        text: () => t('common.problem.password', { when: fmt.date(until) }),
+        action: { label: t('common.problem.change'), href: '/settings/security' },
+      })
+    else problems.clear('password')
+  })
+
   // What colleagues (or another window of mine) change about me.
   $effect(() => live.on('agent.updated', (agent) => session.setAgent(agent)))
   $effect(() => {
