@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parley-hub/parley/e2e/rig"
@@ -16,9 +18,9 @@ const (
 	clerkSees = 100
 )
 
-// searchFillSQL makes $1 people with a number each, a conversation for every tenth, and ten messages in each of those
+// searchFillSQL makes $n people with a number each, a conversation for every tenth, and ten messages in each of those
 // for every person: as many messages as people. What the follower would make of the messages is made at once; a word of
-// these texts is a word to the database too. $2 is the clerk.
+// these texts is a word to the database too. $clerk sees little.
 func searchFillSQL() []string {
 	word := `'w' || lpad(floor(power(20000, random()))::int::text, 5, '0')`
 	text := word
@@ -27,20 +29,20 @@ func searchFillSQL() []string {
 	}
 	return []string{
 		`DROP INDEX contact_name_trgm, identity_value_trgm`,
-		`INSERT INTO channel (kind, name, enabled) SELECT 'telegram', 'Bulk', false FROM (SELECT $1, $2::bigint) x`,
-		`INSERT INTO contact (id, name) SELECT i, 'Person No ' || i FROM generate_series(1, $1::bigint) i, (SELECT $2::bigint) x`,
+		`INSERT INTO channel (kind, name, enabled) SELECT 'telegram', 'Bulk', false`,
+		`INSERT INTO contact (id, name) SELECT i, 'Person No ' || i FROM generate_series(1, $n) i`,
 		`INSERT INTO identity (kind, value, contact_id) SELECT 'phone', '+79' || lpad((i * 7919 % 1000000007)::text, 9, '0'), i
-FROM generate_series(1, $1::bigint) i, (SELECT $2::bigint) x`,
+FROM generate_series(1, $n) i`,
 		`INSERT INTO conversation (channel_id, contact_id, identity_id, chat, status, closed_at, last_at, assignee_id)
-SELECT (SELECT min(id) FROM channel), i, i, i::text, 'closed', now(), now(), CASE WHEN i % ` + fmt.Sprint(clerkSees) + ` = 0 THEN $2::bigint ELSE 1 END
-FROM generate_series(1, $1::bigint / 10) i`,
+SELECT (SELECT min(id) FROM channel), i, i, i::text, 'closed', now(), now(), CASE WHEN i % ` + fmt.Sprint(clerkSees) + ` = 0 THEN $clerk ELSE 1 END
+FROM generate_series(1, $n / 10) i`,
 		`INSERT INTO message (at, id, conversation_id, identity_id, kind, direction, author_kind, text, status, in_no)
 SELECT now() - i * interval '2 seconds', gen_random_uuid(), c.id, c.identity_id, 'message', 'in', 'contact', ` + text + `, 'received', i
-FROM generate_series(1, $1::bigint) i CROSS JOIN (SELECT $2::bigint, min(id) AS first FROM conversation) x
-	JOIN conversation c ON c.id = x.first + i % ($1::bigint / 10)`,
+FROM generate_series(1, $n) i CROSS JOIN (SELECT min(id) AS first FROM conversation) x
+	JOIN conversation c ON c.id = x.first + i % ($n / 10)`,
 		`DROP INDEX message_search_words`,
 		`INSERT INTO message_search (at, message_id, conversation_id, words)
-SELECT at, id, conversation_id, to_tsvector('simple', text) || array_to_tsvector(ARRAY['by:i' || identity_id]) FROM message, (SELECT $1::bigint, $2::bigint) x`,
+SELECT at, id, conversation_id, to_tsvector('simple', text) || array_to_tsvector(ARRAY['by:i' || identity_id]) FROM message`,
 		`CREATE INDEX message_search_words ON message_search USING gin (words) WITH (gin_pending_list_limit = 512)`,
 		`CREATE INDEX contact_name_trgm ON contact USING gin (name gin_trgm_ops)`,
 		`CREATE INDEX identity_value_trgm ON identity USING gin (value gin_trgm_ops, display gin_trgm_ops)`,
@@ -88,7 +90,7 @@ func (w *world) fillSearch(ctx context.Context, h *hub, n int, clerk string) err
 		return err
 	}
 	admin := w.pg.Admin(h.name)
-	if err := rig.Exec(ctx, admin, monthsBack); err != nil {
+	if err := rig.Exec(ctx, h.url, monthsBack); err != nil {
 		return err
 	}
 	bulk := "ALTER ROLE postgres IN DATABASE " + h.name + " SET session_replication_role = replica"
@@ -96,11 +98,7 @@ func (w *world) fillSearch(ctx context.Context, h *hub, n int, clerk string) err
 		return err
 	}
 	for _, sql := range searchFillSQL() {
-		var args []any
-		if len(sql) > 6 && sql[:6] == "INSERT" {
-			args = []any{n, clerk}
-		}
-		if err := rig.Exec(ctx, admin, sql, args...); err != nil {
+		if err := rig.Exec(ctx, admin, strings.NewReplacer("$n", strconv.Itoa(n), "$clerk", clerk).Replace(sql)); err != nil {
 			return fmt.Errorf("%.60s: %w", sql, err)
 		}
 	}
@@ -128,7 +126,9 @@ func (w *world) searches(ctx context.Context, h *hub, clerk *rig.Client, n int) 
 		{"two words", "messages", h.Admin, func(i int) string { return word(200, 100)(i) + " " + word(30, 50)(i) }, most},
 		{"two words in a row", "messages", h.Admin, func(i int) string { return `"` + word(20, 20)(i) + " " + word(10, 10)(i) + `"` }, most},
 		{"beginning of a word", "messages", h.Admin, func(i int) string { return fmt.Sprintf("w%04d", 100+i%100) }, most},
-		{"word of one person", "messages", h.Admin, func(i int) string { return fmt.Sprintf("%s from:%q", word(1, 5)(i), fmt.Sprintf("+79%09d", i*10*7919%1000000007)) }, most},
+		{"word of one person", "messages", h.Admin, func(i int) string {
+			return fmt.Sprintf("%s from:%q", word(1, 5)(i), fmt.Sprintf("+79%09d", i*10*7919%1000000007))
+		}, most},
 		{"no such word", "messages", h.Admin, func(i int) string { return fmt.Sprintf("nothing%d", i) }, most},
 		{"rare word, who sees 1 of 100", "messages", clerk, word(15_000, 1000), most},
 		{"common word, who sees 1 of 100", "messages", clerk, word(1, 20), most},

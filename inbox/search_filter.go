@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parley-hub/parley/crm"
-	"github.com/parley-hub/parley/internal/errs"
 )
 
 // maxAuthors is how many people from: may mean at once.
@@ -82,7 +81,7 @@ func (f *Finder) author(ctx context.Context, s *search, name string) error {
 }
 
 func tooMany(name string) error {
-	return errs.Field("query.q", "from:%s fits more than %d people; type more of the name", name, maxAuthors)
+	return refuse("search_from", "from:%s fits more than %d people; type more of the name", name, maxAuthors)
 }
 
 func (f *Finder) column(ctx context.Context, sql string, args ...any) ([]int64, error) {

@@ -84,7 +84,9 @@ func TestSearchesUseTheirIndexes(t *testing.T) {
 		t.Fatalf("the biggest month of %+v", months)
 	}
 	walk := func(h *hunt) string { return h.sql(walkSQL, "$step", strconv.Itoa(firstStep)) }
-	pick := func(h *hunt) string { return h.sql(pickSQL, "$month", biggest.table, "$most", strconv.Itoa(mostHits+1)) }
+	pick := func(h *hunt) string {
+		return h.sql(pickSQL, "$month", biggest.table, "$most", strconv.Itoa(mostHits+1))
+	}
 	check("walk, common", walk, whole("'common'"), firstStep)
 	check("walk, rare", walk, whole("'rare'"), firstStep)
 	check("pick, rare", pick, whole("'rare'"), 2*16)

@@ -42,10 +42,10 @@ type term struct {
 func parseQuery(text string, zone *time.Location, now time.Time) (query, error) {
 	var q query
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return q, errs.Field("query.q", "must be plain text")
+		return q, refuse("search_text", "must be plain text")
 	}
 	if utf8.RuneCountInString(text) > maxQuery {
-		return q, errs.Field("query.q", "must have at most %d characters", maxQuery)
+		return q, refuse("search_long", "must have at most %d characters", maxQuery)
 	}
 	for _, p := range splitQuery(text) {
 		if p.key != "" {
@@ -70,14 +70,21 @@ func parseQuery(text string, zone *time.Location, now time.Time) (query, error) 
 		}
 	}
 	if len(q.terms) > maxTerms {
-		return query{}, errs.Field("query.q", "must have at most %d words", maxTerms)
+		return query{}, refuse("search_long", "must have at most %d words", maxTerms)
 	}
 	for _, list := range [][]string{q.from, q.channels, q.teams, q.has} {
 		if len(list) > maxFilters {
-			return query{}, errs.Field("query.q", "must have at most %d filters of one kind", maxFilters)
+			return query{}, refuse("search_long", "must have at most %d filters of one kind", maxFilters)
 		}
 	}
 	return q, nil
+}
+
+// refuse names the mistake by a code too, so that the screen can word it in the reader's language.
+func refuse(code, format string, args ...any) error {
+	e := errs.Field("query.q", format, args...)
+	e.Extra = map[string]any{"code": code}
+	return e
 }
 
 func (t term) same(o term) bool {
@@ -155,13 +162,13 @@ func (q *query) filter(key, value string, zone *time.Location, now time.Time) er
 	case "has":
 		value = strings.ToLower(value)
 		if !slices.Contains([]string{"file", "photo", "voice", "video", "link"}, value) {
-			return errs.Field("query.q", "has: must be file, photo, voice, video or link")
+			return refuse("search_has", "has: must be file, photo, voice, video or link")
 		}
 		q.has = append(q.has, value)
 	default:
 		day, err := parseDay(value, zone, now)
 		if err != nil {
-			return errs.Field("query.q", "%s: must be a day (2026-05-31), a month (2026-05), a year, today, yesterday, or how long ago (7d, 2w, 3m, 1y)", key)
+			return refuse("search_day", "%s: must be a day (2026-05-31), a month (2026-05), a year, today, yesterday, or how long ago (7d, 2w, 3m, 1y)", key)
 		}
 		if key == "before" && (q.before.IsZero() || day.Before(q.before)) {
 			q.before = day
@@ -206,7 +213,7 @@ func parseDay(s string, zone *time.Location, now time.Time) (time.Time, error) {
 			}
 		}
 	}
-	return time.Time{}, errs.Field("query.q", "is no day")
+	return time.Time{}, refuse("search_day", "is no day")
 }
 
 // filtered reports whether anything but words was asked for: people and their addresses have nothing of it.

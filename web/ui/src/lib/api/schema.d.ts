@@ -817,6 +817,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -1459,6 +1476,68 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        Found: {
+            files: components["schemas"]["FoundListFoundFile"];
+            messages: components["schemas"]["FoundListFoundMessage"];
+            people: components["schemas"]["FoundListFoundPerson"];
+        };
+        FoundFile: {
+            /** Format: date-time */
+            at: string;
+            attachment: components["schemas"]["Attachment"];
+            channel_kind: string;
+            contact: components["schemas"]["Named"];
+            /** @example 42 */
+            conversation_id: string;
+            message_id: string;
+            name: components["schemas"]["Piece"][];
+        };
+        FoundListFoundFile: {
+            items: components["schemas"]["FoundFile"][];
+            next_cursor: string | null;
+            /** @description the time was up before everything older was looked at; next_cursor goes on from there */
+            partial: boolean;
+        };
+        FoundListFoundMessage: {
+            items: components["schemas"]["FoundMessage"][];
+            next_cursor: string | null;
+            /** @description the time was up before everything older was looked at; next_cursor goes on from there */
+            partial: boolean;
+        };
+        FoundListFoundPerson: {
+            items: components["schemas"]["FoundPerson"][];
+            next_cursor: string | null;
+            /** @description the time was up before everything older was looked at; next_cursor goes on from there */
+            partial: boolean;
+        };
+        FoundMessage: {
+            /** Format: date-time */
+            at: string;
+            author: components["schemas"]["Author"];
+            channel_kind: string;
+            contact: components["schemas"]["Named"];
+            content: string;
+            /** @example 42 */
+            conversation_id: string;
+            /** @enum {string} */
+            direction: "in" | "out";
+            id: string;
+            /** @enum {string} */
+            kind: "message" | "note" | "call" | "event";
+            text: components["schemas"]["Piece"][];
+        };
+        FoundPerson: {
+            address: components["schemas"]["Piece"][];
+            address_kind: string;
+            channel_kind: string;
+            /** @example 42 */
+            conversation_id: string;
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            kind: "person" | "group";
+            name: components["schemas"]["Piece"][];
+        };
         Health: {
             channels: components["schemas"]["ChannelHealth"][];
             insecure: boolean;
@@ -1811,6 +1890,10 @@ export interface components {
             /** @example 42 */
             number: string;
             status: string;
+        };
+        Piece: {
+            hit: boolean;
+            text: string;
         };
         Pipeline: {
             /** @example 42 */
@@ -4067,6 +4150,46 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-search": {
+        parameters: {
+            query?: {
+                /** @description words, "words in a row", -word, from: channel: in: has: before: after: */
+                q?: string;
+                /** @description none = all */
+                kinds?: ("people" | "messages" | "files")[] | null;
+                /** @description of each kind */
+                limit?: number;
+                /** @description with one kind: what comes after */
+                cursor?: string;
+                /** @description the time zone of days, as Europe/Berlin */
+                zone?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Found"];
+                };
             };
             /** @description Error */
             default: {

@@ -32,7 +32,11 @@ export class Thread {
   readonly #sends: Sends
   #reading = new Map<ID, number>()
 
-  constructor(live: Live, api: Client, sends: Sends, id: ID) {
+  /** The item to open at, instead of where unread begins. */
+  #goal: string | undefined
+
+  constructor(live: Live, api: Client, sends: Sends, id: ID, goal?: string) {
+    this.#goal = goal
     this.#live = live
     this.#api = api
     this.#sends = sends
@@ -73,6 +77,9 @@ export class Thread {
     if (!row) return
     this.#live.shown = timeline
     this.#sends.person = row.contact.id
+    if (this.#goal && !timeline.get(this.#goal) && !(await timeline.around(this.#goal)))
+      this.#goal = undefined
+    if (this.#goal) return
     if (!timeline.loaded || !timeline.atEnd) await timeline.latest(Math.min(FIRST_MAX, FIRST + row.unread))
   }
 
@@ -80,6 +87,13 @@ export class Thread {
   begin(timeline: Timeline): void {
     timeline.apply(this.#sends.pending(this.id))
     this.firstUnread = firstUnreadOf(timeline.items, (id) => this.#readNo(id))
+  }
+
+  /** Asked once, when the timeline is placed: the item to bring into view. */
+  takeGoal(timeline: Timeline): string | undefined {
+    const goal = this.#goal
+    this.#goal = undefined
+    return goal && timeline.get(goal) ? goal : undefined
   }
 
   setScope(person: boolean): void {
