@@ -31,7 +31,7 @@ func searchFillSQL() []string {
 		`DROP INDEX contact_name_trgm, identity_value_trgm`,
 		`INSERT INTO channel (kind, name, enabled) SELECT 'telegram', 'Bulk', false`,
 		`INSERT INTO contact (id, name) SELECT i, 'Person No ' || i FROM generate_series(1, $n) i`,
-		`INSERT INTO identity (kind, value, contact_id) SELECT 'phone', '+79' || lpad((i * 7919 % 1000000007)::text, 9, '0'), i
+		`INSERT INTO identity (kind, value, contact_id) SELECT 'phone', '+79' || lpad((i::bigint * 7919 % 1000000007)::text, 9, '0'), i
 FROM generate_series(1, $n) i`,
 		`INSERT INTO conversation (channel_id, contact_id, identity_id, chat, status, closed_at, last_at, assignee_id)
 SELECT (SELECT min(id) FROM channel), i, i, i::text, 'closed', now(), now(), CASE WHEN i % ` + fmt.Sprint(clerkSees) + ` = 0 THEN $clerk ELSE 1 END

@@ -76,6 +76,7 @@ export class Inbox {
   /** The address says which list and which conversation, and perhaps the message to go to. */
   show(view: ViewKey, id: ID | undefined, message?: string): void {
     if (!this.list || view !== this.view) {
+      this.find.type('')
       this.view = view
       this.selected.clear()
       this.#load()

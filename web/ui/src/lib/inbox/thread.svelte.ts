@@ -32,11 +32,13 @@ export class Thread {
   readonly #sends: Sends
   #reading = new Map<ID, number>()
 
-  /** The item to open at, instead of where unread begins. */
+  /** The item to open at, instead of where unread begins; until it is there, nothing is placed. */
   #goal: string | undefined
+  seeking = $state(false)
 
   constructor(live: Live, api: Client, sends: Sends, id: ID, goal?: string) {
     this.#goal = goal
+    this.seeking = goal !== undefined
     this.#live = live
     this.#api = api
     this.#sends = sends
@@ -77,8 +79,9 @@ export class Thread {
     if (!row) return
     this.#live.shown = timeline
     this.#sends.person = row.contact.id
-    if (this.#goal && !timeline.get(this.#goal) && !(await timeline.around(this.#goal)))
-      this.#goal = undefined
+    const goal = this.#goal
+    if (goal && !timeline.get(goal) && !(await timeline.around(goal))) this.#goal = undefined
+    this.seeking = false
     if (this.#goal) return
     if (!timeline.loaded || !timeline.atEnd) await timeline.latest(Math.min(FIRST_MAX, FIRST + row.unread))
   }
