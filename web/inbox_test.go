@@ -211,8 +211,14 @@ func TestSearchOverHTTP(t *testing.T) {
 		query            string
 		messages, people int
 	}{
-		{boss, "q=hello", 3, 0}, {anna, "q=hello", 2, 0}, {boss, "q=hel&kinds=messages&limit=1", 1, 0}, {boss, "q=lee", 0, 1},
-		{boss, "q=lee&kinds=messages", 0, 0}, {boss, "q=lee&kinds=people,files", 0, 1}, {boss, "q=", 0, 0}, {boss, "q=hello+from:tom", 1, 0},
+		{boss, "q=hello", 3, 0},
+		{anna, "q=hello", 2, 0},
+		{boss, "q=hel&kinds=messages&limit=1", 1, 0},
+		{boss, "q=lee", 0, 1},
+		{boss, "q=lee&kinds=messages", 0, 0},
+		{boss, "q=lee&kinds=people,files", 0, 1},
+		{boss, "q=", 0, 0},
+		{boss, "q=hello+from:tom", 1, 0},
 		{anna, "q=hello+from:tom", 0, 0},
 	} {
 		out := e.want(200, tc.who, "GET", "/api/search?"+tc.query, nil)
