@@ -23,6 +23,8 @@ const (
 	// indexLock ("srch") lets one transaction at a time write the index: whoever erases or moves messages must not be
 	// overtaken by somebody who has read them before.
 	indexLock int64 = 0x73726368
+	// searchPace: what was said can be found so much later at most, and a busy second costs five commits
+	searchPace = 200 * time.Millisecond
 	// fillChunk messages take well below 200 ms, so that the spine's horizon is not held up.
 	fillChunk = 400
 	// fillRest between chunks leaves the machine to those who work.
@@ -69,7 +71,7 @@ WHERE m.conversation_id = $1 AND s.at = m.at AND s.message_id = m.id AND s.conve
 // SearchFollower keeps the index of words beside the messages. It reads each message as it is now, so that edits and
 // deletions that follow each other end in the same row whatever came between.
 func SearchFollower() events.Follower {
-	return events.Follower{Name: "search", Kinds: []string{"message."}, FromStart: true, Handle: indexEvents}
+	return events.Follower{Name: "search", Kinds: []string{"message."}, FromStart: true, Pace: searchPace, Handle: indexEvents}
 }
 
 func indexEvents(ctx context.Context, tx pgx.Tx, evs []events.Event) error {
