@@ -116,6 +116,11 @@ test('three scripts, filters, and what to do when there is nothing or it takes t
   await expect(box(page)).toHaveValue(`${word} has:link `)
   await links.click()
   await expect(group(page, 'Messages').getByRole('link')).toHaveCount(3)
+  // A filter that is being typed takes nothing away.
+  await box(page).fill(`${word} has:phot`)
+  await expect(page.getByText(/^has: takes file, photo/)).toBeVisible()
+  await expect(group(page, 'Messages').getByRole('link')).toHaveCount(3)
+  await box(page).fill(word)
   await page.getByRole('button', { name: 'From me', exact: true }).click()
   await expect(page.getByText(/^Nothing found for/)).toBeVisible()
   await page.getByRole('button', { name: 'Clear the search' }).last().click()

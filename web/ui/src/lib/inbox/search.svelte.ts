@@ -8,7 +8,7 @@ const FIRST = 8
 const MORE = 30
 
 /** Days mean those of the person who asks. */
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone.replace('Etc/Unknown', 'UTC')
 
 /** One search box: people, messages and files. What was found stays until the next answer is there. */
 export class Search {
