@@ -31,6 +31,7 @@ func cases() []benchCase {
 		{"live/memory", liveMemory},
 		{"live/slow", liveSlow},
 		{"inbox/page", inboxPage},
+		{"search", search},
 		{"start", start},
 		{"kill", kill},
 	}

@@ -45,6 +45,8 @@ const (
 // Search is what somebody typed to find a person, as LIKE patterns for names and for the values of addresses.
 type Search struct {
 	Names, Values []string
+	// Numbers are the digits among Values that a telephone number may contain.
+	Numbers []string
 	// indexed: every pattern has something that a trigram index knows
 	indexed bool
 }
@@ -56,15 +58,19 @@ func ParseSearch(text string) Search {
 	if digits == "" {
 		return s
 	}
-	s.Values = append(s.Values, "%"+digits+"%")
+	s.number(digits)
 	// a trunk prefix (8 in Russia, 0 in most of Europe) is not part of the stored international form
 	if trunk := strings.TrimLeft(digits, "0"); trunk != digits && len(trunk) >= 3 {
-		s.Values = append(s.Values, "%"+trunk+"%")
+		s.number(trunk)
 	}
 	if digits[0] == '8' && len(digits) > 6 {
-		s.Values = append(s.Values, "%"+digits[1:]+"%")
+		s.number(digits[1:])
 	}
 	return s
+}
+
+func (s *Search) number(digits string) {
+	s.Numbers, s.Values = append(s.Numbers, digits), append(s.Values, "%"+digits+"%")
 }
 
 // fragment: a trigram index cannot find a piece of one or two characters, so that short a text means the beginning of a

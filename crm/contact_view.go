@@ -46,6 +46,11 @@ type ContactKey struct {
 // Contacts lists live contacts with their addresses, the last changed first, from a place on (zero = the beginning). With
 // a search only those whose name or address contains it.
 func (s *Service) Contacts(ctx context.Context, search string, after ContactKey, limit int) ([]Contact, error) {
+	return FindContacts(ctx, s.pool, search, after, limit)
+}
+
+// FindContacts is Contacts on connections of the caller's choice.
+func FindContacts(ctx context.Context, db postgres.DB, search string, after ContactKey, limit int) ([]Contact, error) {
 	// infinity and not a far date: it is the same statement for every page
 	at, id := pgtype.Timestamptz{InfinityModifier: pgtype.Infinity, Valid: true}, int64(1<<62)
 	if after.ID != 0 {
@@ -57,7 +62,7 @@ func (s *Service) Contacts(ctx context.Context, search string, after ContactKey,
 		ctx, cancel = context.WithTimeout(ctx, SearchBudget)
 		defer cancel()
 		q := ParseSearch(search)
-		found, err := q.Find(ctx, s.pool)
+		found, err := q.Find(ctx, db)
 		if err != nil {
 			return nil, SearchError(ctx, err)
 		}
@@ -68,7 +73,7 @@ func (s *Service) Contacts(ctx context.Context, search string, after ContactKey,
 			args = append(args, q.Names, q.Values)
 		}
 	}
-	rows, err := s.pool.Query(ctx, sql+fmt.Sprintf(` ORDER BY p.updated_at DESC, p.id DESC LIMIT %d`, limit), args...)
+	rows, err := db.Query(ctx, sql+fmt.Sprintf(` ORDER BY p.updated_at DESC, p.id DESC LIMIT %d`, limit), args...)
 	if err != nil {
 		return nil, SearchError(ctx, fmt.Errorf("list contacts: %w", err))
 	}
@@ -76,7 +81,7 @@ func (s *Service) Contacts(ctx context.Context, search string, after ContactKey,
 	if err != nil {
 		return nil, SearchError(ctx, fmt.Errorf("list contacts: %w", err))
 	}
-	return list, addIdentities(ctx, s.pool, list)
+	return list, addIdentities(ctx, db, list)
 }
 
 // Contact is the card of a contact; of one that was merged it is the survivor's (R13). Conversations are the inbox's to

@@ -29,6 +29,11 @@ func TestStatements(t *testing.T) {
 		"openRival": openRivalSQL, "addLines": addLinesSQL, "wakeSnoozed": wakeSnoozedSQL, "nextSnoozed": nextSnoozedSQL,
 		"readUpTo": readUpToSQL, "readNearest": readNearestSQL, "moveMarker": moveMarkerSQL, "readable": readableSQL,
 		"listTags": listTagsSQL, "keepTags": keepTagsSQL, "countSnapshot": countSnapshotSQL,
+		"readSearchable": readSearchableSQL, "readOlder": readOlderSQL, "indexMessages": indexMessagesSQL, "unindexMessages": unindexMessagesSQL,
+		"eraseSearch": eraseSearchSQL, "moveSearch": moveSearchSQL, "fillPlace": fillPlaceSQL, "fillMove": fillMoveSQL,
+		"foundMessages": foundMessagesSQL, "foundFiles": foundFilesSQL, "latestTalks": latestTalksSQL, "months": monthsSQL,
+		"findAgents": findAgentsSQL, "identitiesOf": identitiesOfSQL, "findChannels": findChannelsSQL, "findTeams": findTeamsSQL,
+		"walk": (&hunt{}).sql(walkSQL, "$step", "1"), "pick": (&hunt{patterns: []string{"%a%"}}).sql(pickSQL, "$month", "message_search", "$most", "1"),
 		"countTrouble": countTroubleSQL, "countRows": countRowsSQL, "countAllMarks": countAllMarksSQL, "countMarks": countMarksSQL,
 	})
 }

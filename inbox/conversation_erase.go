@@ -53,8 +53,12 @@ func (MergeFollower) Erase(ctx context.Context, tx pgx.Tx, by events.Actor, cont
 	if err != nil {
 		return err
 	}
+	if err := lockIndex(ctx, tx); err != nil {
+		return err
+	}
 	for _, sql := range []string{
-		eraseRawSQL, eraseRevisionsSQL, eraseReactionsSQL, eraseAttachmentsSQL, eraseOutboxSQL, eraseMessagesSQL, eraseConversationsSQL,
+		eraseRawSQL, eraseRevisionsSQL, eraseReactionsSQL, eraseAttachmentsSQL, eraseOutboxSQL, eraseMessagesSQL, eraseSearchSQL,
+		eraseConversationsSQL,
 	} {
 		_, err1 := tx.Exec(ctx, sql, keys)
 		err = errors.Join(err, err1)

@@ -174,7 +174,13 @@ func reopenMerged(ctx context.Context, tx postgres.DB, u crm.Undone, id int64, b
 	if _, err := tx.Exec(ctx, undoCloseSQL, id, string(before)); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, undoMessagesSQL, id, b.Into, u.At)
+	if err := lockIndex(ctx, tx); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, undoMessagesSQL, id, b.Into, u.At); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, moveSearchSQL, id)
 	return err
 }
 

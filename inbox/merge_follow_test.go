@@ -2,6 +2,8 @@ package inbox
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/parley-hub/parley/channels"
@@ -26,9 +28,16 @@ func TestMergeKeepsTheCustomerWaiting(t *testing.T) {
 	in := writes("2", "2", "see this")
 	in.Media = []channels.Media{{Kind: "photo", Ref: []byte(`{"key":"x"}`)}}
 	w.must(in)
+	if err := FillSearch(ctx, w.pool, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	moved := `SELECT count(*) FROM message_search s JOIN message m ON m.at = s.at AND m.id = s.message_id AND m.conversation_id = s.conversation_id WHERE m.text = 'see this'
+	AND m.conversation_id = (SELECT %s(id) FROM conversation)`
+	w.want(1, fmt.Sprintf(moved, "min"))
 	if _, err := w.people.Undo(ctx, events.Actor{Kind: "system"}, m.Merges[0]); err != nil {
 		t.Fatal(err)
 	}
 	w.want(1, `SELECT count(*) FROM attachment f JOIN message m ON m.id = f.message_id WHERE f.conversation_id = m.conversation_id`)
+	w.want(1, fmt.Sprintf(moved, "max")) // it is found where it is
 	w.want(0, `SELECT count(*) FROM message m JOIN conversation c ON c.id = m.conversation_id WHERE m.in_no > c.in_count`)
 }

@@ -14,6 +14,7 @@ func (s *Server) inboxRoutes() []route {
 		get("/api/conversations/{id}/messages/{message}/revisions", signedIn, op(s.messageRevisions)),
 		get("/api/conversations/{id}/messages/{message}/raw", signedIn, raw(s.messageRaw)),
 		get("/api/contacts/{id}/timeline", signedIn, op(s.contactTimeline)),
+		get("/api/search", signedIn, op(s.search)),
 		get("/api/counts", signedIn, op(s.counts)),
 		get("/api/tags", signedIn, op(s.tagList)),
 		get("/api/health", signedIn, op(s.health)),

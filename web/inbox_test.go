@@ -2,9 +2,11 @@ package web
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +27,10 @@ func newHub(t *testing.T, more ...func(*Config, *Deps)) *edge {
 			t.Fatal(err)
 		}
 		d.Desk = inbox.NewDesk(d.Pool, quietBus{}, d.Log)
+		if d.Finder, err = inbox.NewFinder(t.Context(), d.Pool); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(d.Finder.Close)
 		d.Channels = inbox.NewChannels(d.Pool, quietBus{}, box, nil, c.BaseURL, d.Log)
 		d.CRM = crm.New(d.Pool, quietBus{}, d.Log, inbox.MergeFollower{})
 	}}, more...)...)
@@ -182,5 +188,59 @@ func TestAuditorChangesNothing(t *testing.T) {
 		{http.MethodPatch, "/api/leads/1", `{"version":1}`},
 	} {
 		e.want(403, who, r[0], r[1], r[2])
+	}
+}
+
+func TestSearchOverHTTP(t *testing.T) {
+	t.Parallel()
+	e := newHub(t)
+	boss, _ := e.hire("boss", staff.Admin, staff.ScopeAll)
+	anna, _ := e.hire("anna", staff.Member, staff.ScopeOwn)
+	_, bobID := e.hire("bob", staff.Member, staff.ScopeOwn)
+	_, mine, _ := e.talk("Sara Lee", "", 2)
+	e.talk("Tom", bobID, 1)
+	if err := inbox.FillSearch(t.Context(), e.pool, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	section := func(out map[string]any, kind string) []any {
+		list, _ := out[kind].(map[string]any)
+		return items(list)
+	}
+	for _, tc := range []struct {
+		who              as
+		query            string
+		messages, people int
+	}{
+		{boss, "q=hello", 3, 0},
+		{anna, "q=hello", 2, 0},
+		{boss, "q=hel&kinds=messages&limit=1", 1, 0},
+		{boss, "q=lee", 0, 1},
+		{boss, "q=lee&kinds=messages", 0, 0},
+		{boss, "q=lee&kinds=people,files", 0, 1},
+		{boss, "q=", 0, 0},
+		{boss, "q=hello+from:tom", 1, 0},
+		{anna, "q=hello+from:tom", 0, 0},
+	} {
+		out := e.want(200, tc.who, "GET", "/api/search?"+tc.query, nil)
+		if m, p := len(section(out, "messages")), len(section(out, "people")); m != tc.messages || p != tc.people {
+			t.Errorf("%s: %d messages and %d people, want %d and %d", tc.query, m, p, tc.messages, tc.people)
+		}
+	}
+	out := e.want(200, anna, "GET", "/api/search?q=hello+2&kinds=messages", nil)
+	m, _ := section(out, "messages")[0].(map[string]any)
+	if m["conversation_id"] != fmt.Sprint(mine) || fmt.Sprint(m["text"]) != "[map[hit:true text:hello] map[hit:false text: ] map[hit:true text:2]]" {
+		t.Errorf("found %v", m)
+	}
+	for query, field := range map[string]string{
+		"q=has:gold": "query.q", "q=x&kinds=houses": "query.kinds", "q=x&limit=0": "query.limit", "q=x&limit=51": "query.limit",
+		"q=x&kinds=messages&cursor=x": "query.cursor", "q=x&zone=Nowhere": "query.zone",
+	} {
+		p := e.want(422, boss, "GET", "/api/search?"+query, nil)
+		if got := errorAt(p); !strings.HasPrefix(got, field) {
+			t.Errorf("%s: refused at %q", query, got)
+		}
+	}
+	if p := e.want(422, boss, "GET", "/api/search?q=after:soon", nil); p["code"] != "search_day" {
+		t.Errorf("a day that is none: %v", p)
 	}
 }

@@ -62,6 +62,8 @@ type Deps struct {
 	Ingester *inbox.Ingester
 	Router   *inbox.Router
 	Files    *inbox.Files
+	// Finder searches; nil = it is not running.
+	Finder *inbox.Finder
 	// Sidebar keeps the counts; nil = they are not running.
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service

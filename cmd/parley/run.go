@@ -43,6 +43,7 @@ type hub struct {
 	staff     *staff.Service
 	people    *crm.Service
 	desk      *inbox.Desk
+	finder    *inbox.Finder
 	files     *inbox.Files
 	channels  *inbox.Channels
 	ingester  *inbox.Ingester
@@ -157,6 +158,14 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.staff = staff.New(staff.Config{BaseURL: h.url, Box: h.box}, pool, h.bus, log)
 	h.people = crm.New(pool, h.bus, log, inbox.MergeFollower{})
 	h.desk = inbox.NewDesk(pool, h.bus, log)
+	var err error
+	if h.finder, err = inbox.NewFinder(ctx, pool); err != nil {
+		return err
+	}
+	h.services.closer(ctx, "finder", func(context.Context) error {
+		h.finder.Close()
+		return nil
+	})
 	h.files = inbox.NewFiles(pool, h.bus, h.blobs, log)
 	h.channels = inbox.NewChannels(pool, h.bus, h.box, channelKinds(), h.url, log)
 	h.ingester = inbox.NewIngester(pool, h.people, h.bus, clock.System, log, inbox.IngestConfig{})
@@ -182,14 +191,14 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.tailer.Subscribe(h.router.Observe)
 	h.tailer.Subscribe(snooze.Observe)
 	h.tailer.Subscribe(forgetSetup(c.cfg.DataDir))
-	followers := events.NewFollowers(pool, h.tailer, h.leases, log, events.AuditFollower(events.AuditKinds()))
+	followers := events.NewFollowers(pool, h.tailer, h.leases, log, events.AuditFollower(events.AuditKinds()), inbox.SearchFollower())
 
-	runner, err := jobs.New(pool, log.With("component", "jobs"), slices.Concat(h.chores(), h.channels.Workers())...)
+	runner, err := jobs.New(pool, log.With("component", "jobs"), slices.Concat(h.chores(), h.channels.Workers(), inbox.SearchWorkers(pool, log))...)
 	if err != nil {
 		return err
 	}
 	server, err := web.New(h.webConfig(c.cfg, listener), web.Deps{
-		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files,
+		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files, Finder: h.finder,
 		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Forms: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
 		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
 	})

@@ -39,6 +39,9 @@ type Follower struct {
 	Kinds []string
 	// FromStart makes a follower that has no cursor yet begin with the oldest event instead of the next one.
 	FromStart bool
+	// Pace is the least time between two transactions, unless there is enough for a full one: who need not be quick
+	// gathers, and costs the machine a commit now and then instead of one with every event. 0 = at once.
+	Pace time.Duration
 }
 
 func (f *Follower) wants(e *Event) bool {
@@ -118,7 +121,9 @@ type loop struct {
 	saved   place // what the table says
 	savedAt time.Time
 	skipped int
-	careful int // so many events one by one, because a batch of them failed
+	paced   time.Time // the last transaction
+	full    bool      // it had as much as fits
+	careful int       // so many events one by one, because a batch of them failed
 	tries   map[Cursor]int
 
 	handled testsignal.Signal[Cursor]
@@ -147,6 +152,7 @@ func (l *loop) run(ctx context.Context) error {
 			known = err == nil
 		}
 		if err == nil {
+			l.gather(ctx)
 			more, err = l.step(ctx)
 		}
 		if err != nil {
@@ -176,6 +182,13 @@ func (l *loop) run(ctx context.Context) error {
 		_ = l.skipTo(ctx)
 	}
 	return ctx.Err()
+}
+
+// gather waits for company, when the last transaction was just now and not full.
+func (l *loop) gather(ctx context.Context) {
+	if rest := l.Pace - time.Since(l.paced); rest > 0 && !l.full {
+		sleep(ctx, rest)
+	}
 }
 
 // begin reads the follower's row and makes it when there is none.
@@ -308,6 +321,7 @@ func (l *loop) apply(ctx context.Context, evs []Event) error {
 		return err
 	}
 	l.at, l.saved, l.savedAt, l.skipped = to, to, time.Now(), 0
+	l.paced, l.full = l.savedAt, len(evs) == followBatch
 	l.handled.Send(to.cursor)
 	return nil
 }

@@ -224,3 +224,30 @@ func TestNewFollower(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestPace: a follower that need not be quick gathers events; what has piled up it takes at once.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.Server(t)
+	copyTable(t, pool)
+	const total = 2*followBatch + 100
+	var runs atomic.Int64
+	write(t, pool, some(0, 2*followBatch)...)
+	s := newSpine(t, pool)
+	s.follow(t, Follower{Name: "slow", FromStart: true, Pace: 300 * time.Millisecond, Handle: func(ctx context.Context, tx pgx.Tx, evs []Event) error {
+		runs.Add(1)
+		return copier(t)(ctx, tx, evs)
+	}})
+	waitCopies(t, pool, 2*followBatch)
+	began := time.Now()
+	for n := 2 * followBatch; n < total; n++ {
+		write(t, pool, some(n, n+1)...)
+		Wake(s.bus)
+	}
+	if diff := cmp.Diff(upTo(0, total), waitCopies(t, pool, total)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if most := 4 + int64(time.Since(began)/(300*time.Millisecond)); runs.Load() > most {
+		t.Errorf("%d transactions, at most %d would do", runs.Load(), most)
+	}
+}

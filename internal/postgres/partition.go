@@ -61,8 +61,8 @@ func byMonth(table string) partitioned {
 }
 
 // EnsurePartitions makes the partitions that will be needed and drops the days of the spine that nobody may ask for
-// any more: event by day, from yesterday to 14 days ahead, kept 14 days; message and message_raw by month, 3 ahead. It
-// is called at every start and daily. Months in which the hub did not run are filled in too: its channels may hand over
+// any more: event by day, from yesterday to 14 days ahead, kept 14 days; message, message_search and message_raw by
+// month, 3 ahead. It is called at every start and daily. Months in which the hub did not run are filled in too: its channels may hand over
 // messages of that time. Making a partition does not block writers; dropping one needs a moment alone with its table.
 func EnsurePartitions(ctx context.Context, pool *pgxpool.Pool, now time.Time) error {
 	now = now.UTC()
@@ -76,6 +76,9 @@ func EnsurePartitions(ctx context.Context, pool *pgxpool.Pool, now time.Time) er
 		}
 		lastMonth := month.trunc(now).AddDate(0, messageMonthsAhead, 0)
 		if err := month.ensure(ctx, tx, now, lastMonth, true); err != nil {
+			return err
+		}
+		if err := byMonth("message_search").ensure(ctx, tx, now, lastMonth, true); err != nil {
 			return err
 		}
 		return byMonth("message_raw").ensure(ctx, tx, now, lastMonth, true)

@@ -9,6 +9,7 @@ const routes: [string, Route][] = [
   ['/inbox/mine', { name: 'inbox', view: 'mine' }],
   ['/inbox/team:7', { name: 'inbox', view: 'team:7' }],
   ['/inbox/all/42', { name: 'inbox', view: 'all', id: '42' }],
+  ['/inbox/all/42?message=a-1', { name: 'inbox', view: 'all', id: '42', message: 'a-1' }],
   ['/contacts', { name: 'contacts' }],
   ['/contacts/5', { name: 'contacts', id: '5' }],
   ['/settings', { name: 'settings', page: '' }],

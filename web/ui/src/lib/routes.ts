@@ -22,8 +22,8 @@ export type Route =
   | { name: 'login'; next?: string }
   | { name: 'setup'; token: string }
   | { name: 'invite'; token: string }
-  /** view: mine, unassigned, all, team:{id}, snoozed, closed, waiting */
-  | { name: 'inbox'; view: string; id?: string }
+  /** view: mine, unassigned, all, team:{id}, snoozed, closed, waiting; message: the one to show */
+  | { name: 'inbox'; view: string; id?: string; message?: string }
   | { name: 'contacts'; id?: string }
   /** sub: an id, or "new"; tab: a part of that thing's page */
   | { name: 'settings'; page: SettingsPage | ''; sub?: string; tab?: string }
@@ -46,11 +46,13 @@ export function parse(path: string, search = ''): Route {
       return { name: 'setup', token: query.get('token') ?? '' }
     case 'invite':
       return { name: 'invite', token: query.get('token') ?? second ?? '' }
-    case 'inbox':
+    case 'inbox': {
       if (parts.length > 3) break
+      const message = query.get('message')
       return third
-        ? { name: 'inbox', view: second!, id: third }
+        ? { name: 'inbox', view: second!, id: third, ...(message ? { message } : {}) }
         : { name: 'inbox', view: second ?? defaultView }
+    }
     case 'contacts':
       if (parts.length > 2) break
       return second ? { name: 'contacts', id: second } : { name: 'contacts' }
@@ -75,7 +77,10 @@ export function href(route: Route): string {
     case 'invite':
       return `/${route.name}?token=${encodeURIComponent(route.token)}`
     case 'inbox':
-      return join('inbox', route.view, route.id)
+      return (
+        join('inbox', route.view, route.id) +
+        (route.id && route.message ? '?message=' + encodeURIComponent(route.message) : '')
+      )
     case 'contacts':
       return join('contacts', route.id)
     case 'settings':

@@ -13,6 +13,8 @@ import type {
   ConversationStatus,
   Counts,
   DryRun,
+  Found,
+  FoundKind,
   Health,
   Hours,
   ID,
@@ -205,6 +207,9 @@ export interface Routes {
   '/api/channels/{id}/quarantine': { get: Op<{ path: ById; query: Page; ok: List<Quarantined> }> }
   '/api/channels/{id}/quarantine/{qid}/retry': { post: Op<{ path: { id: ID; qid: ID }; ok: None }> }
 
+  '/api/search': {
+    get: Op<{ query: Page & { q: string; kinds?: FoundKind; zone?: string }; ok: Found }>
+  }
   '/api/conversations': { get: Op<{ query: ConversationQuery; ok: List<Conversation> }> }
   '/api/conversations/{id}': {
     get: Op<{ path: ById; ok: Conversation }>

@@ -37,6 +37,54 @@ export interface Problem {
   [extra: string]: unknown
 }
 
+// ---- search
+
+export type FoundKind = 'people' | 'messages' | 'files'
+/** A stretch of text; hits are what was asked for. */
+export interface Piece {
+  text: string
+  hit: boolean
+}
+export interface FoundList<T> extends List<T> {
+  /** The time was up before everything older was looked at. */
+  partial: boolean
+}
+export interface FoundPerson {
+  id: ID
+  kind: 'person' | 'group'
+  name: Piece[]
+  address_kind: string
+  address: Piece[]
+  conversation_id: ID | null
+  channel_kind: string
+}
+export interface FoundMessage {
+  id: string
+  at: string
+  kind: Item['kind']
+  content: string
+  direction: 'in' | 'out'
+  conversation_id: ID
+  channel_kind: string
+  contact: Conversation['contact']
+  author: Item['author']
+  text: Piece[]
+}
+export interface FoundFile {
+  attachment: Attachment
+  name: Piece[]
+  message_id: string
+  at: string
+  conversation_id: ID
+  channel_kind: string
+  contact: Conversation['contact']
+}
+export interface Found {
+  people: FoundList<FoundPerson>
+  messages: FoundList<FoundMessage>
+  files: FoundList<FoundFile>
+}
+
 // ---- people who work
 
 export interface Agent {

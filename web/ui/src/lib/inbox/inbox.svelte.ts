@@ -10,10 +10,9 @@ import { router } from '$lib/router.svelte'
 import { Actions } from './actions'
 import { Composer } from './composer.svelte'
 import { Drafts } from './drafts.svelte'
+import { Search } from './search.svelte'
 import { Sends } from './sends.svelte'
 import { Thread } from './thread.svelte'
-
-const SEARCH_MS = 180
 
 /** The state of the inbox: which list, which conversation, what is selected, what is being written. */
 export class Inbox {
@@ -22,13 +21,15 @@ export class Inbox {
   readonly actions: Actions
   readonly drafts: Drafts
   readonly sends: Sends
+  readonly find: Search
   readonly selected = new SvelteSet<ID>()
 
   view = $state<ViewKey>('mine')
-  words = $state('')
   list = $state.raw<ListView | null>(null)
   thread = $state.raw<Thread | null>(null)
   composer = $state.raw<Composer | null>(null)
+  /** The message that the address asks for. */
+  message = $state<string>()
   /** The person's pane, where it is not beside the thread. */
   side = $state(false)
   /** Set by the list: moves the focus from row to row. */
@@ -36,7 +37,6 @@ export class Inbox {
   /** Set by the composer: puts the caret there. */
   focusComposer: () => void = () => {}
 
-  #search: ReturnType<typeof setTimeout> | undefined
   #stops: (() => void)[] = []
 
   constructor(live: Live, api: Client) {
@@ -45,6 +45,7 @@ export class Inbox {
     this.actions = new Actions(live, api)
     this.drafts = new Drafts(live.me)
     this.sends = new Sends(live, api)
+    this.find = new Search(api)
     this.sends.onUnseen = (sending, unseen) => {
       const composer =
         this.composer?.conversation === sending.conversation
@@ -65,24 +66,30 @@ export class Inbox {
     )
     return () => {
       for (const stop of this.#stops.splice(0)) stop()
-      clearTimeout(this.#search)
+      this.find.stop()
       this.leave()
       if (this.list) this.live.dispose(this.list)
       this.list = null
     }
   }
 
-  /** The address says which list and which conversation. */
-  show(view: ViewKey, id: ID | undefined): void {
+  /** The address says which list and which conversation, and perhaps the message to go to. */
+  show(view: ViewKey, id: ID | undefined, message?: string): void {
     if (!this.list || view !== this.view) {
+      this.find.type('')
       this.view = view
       this.selected.clear()
       this.#load()
     }
-    if (id === this.thread?.id) return
+    const asked = message !== this.message
+    this.message = message
+    if (id === this.thread?.id) {
+      if (message && asked) void this.thread?.jump(message)
+      return
+    }
     this.leave()
     if (id === undefined) return
-    this.thread = new Thread(this.live, this.api, this.sends, id)
+    this.thread = new Thread(this.live, this.api, this.sends, id, message)
     this.composer = new Composer(this.live, this.drafts, this.sends, id)
     this.live.watch(id)
     void this.thread.open()
@@ -94,12 +101,6 @@ export class Inbox {
     this.live.shown = null
     this.thread = null
     this.composer = null
-  }
-
-  search(words: string): void {
-    this.words = words
-    clearTimeout(this.#search)
-    this.#search = setTimeout(() => this.#load(), words.trim() ? SEARCH_MS : 0)
   }
 
   /** The conversation after this one in the list, or before it when it is the last. */
@@ -130,7 +131,7 @@ export class Inbox {
   closeAndGo(): void {
     const id = this.thread?.id
     if (!id) return
-    const next = this.view === 'closed' || this.words ? undefined : this.neighbour(id)
+    const next = this.view === 'closed' || this.find.active ? undefined : this.neighbour(id)
     void this.actions.close(id)
     this.leaveFor(next === id ? undefined : next)
   }
@@ -182,7 +183,7 @@ export class Inbox {
   }
 
   #load(): void {
-    const query = viewQuery(this.view, this.live.me, this.words)
+    const query = viewQuery(this.view, this.live.me)
     if (this.list?.query.key === query.key) return
     if (this.list) this.live.dispose(this.list)
     this.list = this.live.view(query)

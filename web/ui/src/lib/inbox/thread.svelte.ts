@@ -32,7 +32,13 @@ export class Thread {
   readonly #sends: Sends
   #reading = new Map<ID, number>()
 
-  constructor(live: Live, api: Client, sends: Sends, id: ID) {
+  /** The item to open at, instead of where unread begins; until it is there, nothing is placed. */
+  #goal: string | undefined
+  seeking = $state(false)
+
+  constructor(live: Live, api: Client, sends: Sends, id: ID, goal?: string) {
+    this.#goal = goal
+    this.seeking = goal !== undefined
     this.#live = live
     this.#api = api
     this.#sends = sends
@@ -73,6 +79,10 @@ export class Thread {
     if (!row) return
     this.#live.shown = timeline
     this.#sends.person = row.contact.id
+    const goal = this.#goal
+    if (goal && !timeline.get(goal) && !(await timeline.around(goal))) this.#goal = undefined
+    this.seeking = false
+    if (this.#goal) return
     if (!timeline.loaded || !timeline.atEnd) await timeline.latest(Math.min(FIRST_MAX, FIRST + row.unread))
   }
 
@@ -80,6 +90,13 @@ export class Thread {
   begin(timeline: Timeline): void {
     timeline.apply(this.#sends.pending(this.id))
     this.firstUnread = firstUnreadOf(timeline.items, (id) => this.#readNo(id))
+  }
+
+  /** Asked once, when the timeline is placed: the item to bring into view. */
+  takeGoal(timeline: Timeline): string | undefined {
+    const goal = this.#goal
+    this.#goal = undefined
+    return goal && timeline.get(goal) ? goal : undefined
   }
 
   setScope(person: boolean): void {

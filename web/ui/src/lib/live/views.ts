@@ -28,10 +28,8 @@ export function accepts(view: ViewKey, me: ID): (row: Conversation) => boolean {
   }
 }
 
-/** The query of a view; with words it is a search, which only the server can answer. */
-export function viewQuery(view: ViewKey, me: ID, words = ''): ListQuery {
-  const q = words.trim()
-  if (q) return { key: `${view}?${q}`, params: { view: 'all', q }, accepts: null }
+/** The query of a view. */
+export function viewQuery(view: ViewKey, me: ID): ListQuery {
   return { key: view, params: { view }, accepts: accepts(view, me) }
 }
 
