@@ -122,6 +122,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/canned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-canned"];
+        put?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-canned"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/canned/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Needs permission conversations.reply */
+        delete: operations["delete-canned-id"];
+        options?: never;
+        head?: never;
+        /** Needs permission conversations.reply */
+        patch: operations["patch-canned-id"];
+        trace?: never;
+    };
+    "/api/canned/{id}/use": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-canned-id-use"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/channels": {
         parameters: {
             query?: never;
@@ -316,6 +369,41 @@ export interface paths {
         patch: operations["patch-conversations-id"];
         trace?: never;
     };
+    "/api/conversations/{id}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-conversations-id-draft"];
+        /** Needs permission conversations.reply */
+        put: operations["put-conversations-id-draft"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{id}/mentionable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-conversations-id-mentionable"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations/{id}/messages": {
         parameters: {
             query?: never;
@@ -497,6 +585,23 @@ export interface paths {
         };
         /** For anybody signed in */
         get: operations["get-counts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-drafts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1011,6 +1116,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-views"];
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-views"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** For a signed-in person */
+        delete: operations["delete-views-id"];
+        options?: never;
+        head?: never;
+        /** For a signed-in person */
+        patch: operations["patch-views-id"];
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1129,6 +1270,68 @@ export interface components {
             /** @enum {string} */
             kind: "contact" | "agent" | "system";
             name: string;
+        };
+        Canned: {
+            /**
+             * @description who made it
+             * @example 42
+             */
+            agent_id: string;
+            attachments: components["schemas"]["CannedFile"][];
+            /** @example 42 */
+            id: string;
+            /** @description the caller may change it */
+            mine: boolean;
+            /** @enum {string} */
+            scope: "own" | "team" | "all";
+            shortcut: string;
+            /** @example 42 */
+            team_id: string;
+            text: string;
+            title: string;
+            /**
+             * Format: int64
+             * @description how often it was used
+             */
+            used: number;
+            /** Format: date-time */
+            used_at: string | null;
+            /** Format: int64 */
+            version: number;
+        };
+        CannedBody: {
+            /** @description files that it has, and new uploads */
+            attachments?: string[];
+            /** @enum {string} */
+            scope: "own" | "team" | "all";
+            shortcut?: string;
+            /** @example 42 */
+            team_id?: string | null;
+            /** @description may hold {{contact.name}}, {{contact.first_name}}, {{agent.name}}, {{conversation.number}} */
+            text?: string;
+            title: string;
+        };
+        CannedFile: {
+            id: string;
+            kind: string;
+            name: string;
+            /** Format: int64 */
+            size: number;
+            type: string;
+        };
+        CannedUpdateInBody: {
+            /** @description files that it has, and new uploads */
+            attachments?: string[];
+            /** @enum {string} */
+            scope: "own" | "team" | "all";
+            shortcut?: string;
+            /** @example 42 */
+            team_id?: string | null;
+            /** @description may hold {{contact.name}}, {{contact.first_name}}, {{agent.name}}, {{conversation.number}} */
+            text?: string;
+            title: string;
+            /** Format: int64 */
+            version: number;
         };
         Capabilities: {
             deduplicates: boolean;
@@ -1405,6 +1608,26 @@ export interface components {
             trouble: number;
             /** Format: int64 */
             unassigned: number;
+            /** @description of the saved views, by id; those of closed conversations have none */
+            views: {
+                [key: string]: number;
+            };
+        };
+        DraftSaveInBody: {
+            /** @description ids of uploads */
+            attachments?: string[];
+            /** @example 42 */
+            channel_id?: string | null;
+            html?: string;
+            mentions?: components["schemas"]["Mention"][];
+            note?: boolean;
+            reply_to?: string | null;
+            text: string;
+            /**
+             * Format: int64
+             * @description the newest that the caller knows, 0 = none; a newer one answers 409 with reason draft
+             */
+            version: number;
         };
         DryRun: {
             /** @example 42 */
@@ -1645,8 +1868,16 @@ export interface components {
             items: components["schemas"]["Agent"][];
             next_cursor: string | null;
         };
+        ListAttachment: {
+            items: components["schemas"]["Attachment"][];
+            next_cursor: string | null;
+        };
         ListAuditRow: {
             items: components["schemas"]["AuditRow"][];
+            next_cursor: string | null;
+        };
+        ListCanned: {
+            items: components["schemas"]["Canned"][];
             next_cursor: string | null;
         };
         ListChannel: {
@@ -1673,12 +1904,20 @@ export interface components {
             items: components["schemas"]["Lead"][];
             next_cursor: string | null;
         };
+        ListMentionable: {
+            items: components["schemas"]["Mentionable"][];
+            next_cursor: string | null;
+        };
         ListPipeline: {
             items: components["schemas"]["Pipeline"][];
             next_cursor: string | null;
         };
         ListRevision: {
             items: components["schemas"]["Revision"][];
+            next_cursor: string | null;
+        };
+        ListSavedDraft: {
+            items: components["schemas"]["SavedDraft"][];
             next_cursor: string | null;
         };
         ListSession: {
@@ -1705,6 +1944,10 @@ export interface components {
             items: components["schemas"]["Trouble"][];
             next_cursor: string | null;
         };
+        ListView: {
+            items: components["schemas"]["View"][];
+            next_cursor: string | null;
+        };
         LoginInBody: {
             email: string;
             password: string;
@@ -1721,6 +1964,27 @@ export interface components {
             /** @enum {string} */
             theme: "system" | "light" | "dark";
             workspace: components["schemas"]["Workspace"];
+        };
+        Mention: {
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            kind: "agent" | "team";
+            name: string;
+        };
+        Mentionable: {
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            kind: "agent" | "team";
+            /** Format: int64 */
+            members: number;
+            name: string;
+            /**
+             * Format: int64
+             * @description how many of them may see this conversation
+             */
+            seeing: number;
         };
         MergeLine: {
             /** Format: date-time */
@@ -1756,10 +2020,17 @@ export interface components {
             channel_id?: string;
             /** @description close the conversation with it */
             close?: boolean;
+            /**
+             * Format: int64
+             * @description the newest version of the saved draft that the sender knows: it ends with the send
+             */
+            draft_version?: number;
             /** @description formatted form: b i u s code pre a blockquote */
             html?: string;
             /** @description made by the client; the same id is the same message */
             id: string;
+            /** @description whom a note names */
+            mentions?: components["schemas"]["Mention"][];
             /** @description for colleagues only */
             note?: boolean;
             reply_to?: string;
@@ -1842,6 +2113,29 @@ export interface components {
             /** Format: int64 */
             no: number;
             text: string;
+        };
+        SavedDraft: {
+            /** @example 42 */
+            agent_id: string;
+            attachments: components["schemas"]["Attachment"][];
+            /** @example 42 */
+            channel_id: string;
+            /** @example 42 */
+            conversation_id: string;
+            html: string;
+            mentions: components["schemas"]["Mention"][];
+            note: boolean;
+            reply_to: components["schemas"]["Quote"];
+            text: string;
+            /** @description in an event: too long for it, fetch the draft */
+            truncated: boolean;
+            /** Format: date-time */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description 0 = there never was one
+             */
+            version: number;
         };
         Session: {
             /** Format: date-time */
@@ -1994,6 +2288,59 @@ export interface components {
         TypedIdentity: {
             kind: string;
             value: string;
+        };
+        View: {
+            /**
+             * @description who made it
+             * @example 42
+             */
+            agent_id: string;
+            filter: components["schemas"]["ViewFilter"];
+            /** @example 42 */
+            id: string;
+            name: string;
+            /** @description everybody has it */
+            shared: boolean;
+            /** Format: int64 */
+            version: number;
+        };
+        ViewFilter: {
+            /** @description an agent's id, me, none, or empty for anybody */
+            assignee?: string;
+            /** @example 42 */
+            channel_id?: string | null;
+            /**
+             * Format: int64
+             * @description at least this
+             */
+            priority?: number;
+            /**
+             * @description active = open or waiting
+             * @enum {string}
+             */
+            status?: "active" | "open" | "waiting" | "snoozed" | "closed" | "";
+            tag?: string;
+            /** @example 42 */
+            team_id?: string | null;
+            /** @description with messages that I have not read */
+            unread?: boolean;
+            /**
+             * Format: int64
+             * @description the customer waits longer than this
+             */
+            waiting_minutes?: number;
+        };
+        ViewInput: {
+            filter: components["schemas"]["ViewFilter"];
+            name: string;
+            shared?: boolean;
+        };
+        ViewUpdateInBody: {
+            filter: components["schemas"]["ViewFilter"];
+            name: string;
+            shared?: boolean;
+            /** Format: int64 */
+            version: number;
         };
         Workspace: {
             base_url: string;
@@ -2267,6 +2614,169 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListAuditRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-canned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListCanned"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-canned": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CannedBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canned"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-canned-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "patch-canned-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CannedUpdateInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canned"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-canned-id-use": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAttachment"];
                 };
             };
             /** @description Error */
@@ -2787,7 +3297,7 @@ export interface operations {
             query?: {
                 limit?: number;
                 cursor?: string;
-                /** @description mine, unassigned, all, waiting, snoozed, closed, or team: with an id */
+                /** @description mine, unassigned, all, waiting, snoozed, closed, mentions, team: with an id, or saved: with an id */
                 view?: string;
                 team?: string;
                 /** @description an agent's id, me or none */
@@ -2877,6 +3387,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-conversations-id-draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDraft"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-conversations-id-draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftSaveInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDraft"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-conversations-id-mentionable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListMentionable"];
                 };
             };
             /** @description Error */
@@ -3317,6 +3924,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Counts"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSavedDraft"];
                 };
             };
             /** @description Error */
@@ -4627,6 +5263,135 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    "get-views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListView"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-views": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-views-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "patch-views-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewUpdateInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
             };
         };
     };
