@@ -7,6 +7,7 @@ export const settingsPages = [
   'teams',
   'agents',
   'hours',
+  'canned',
   'general',
   'tokens',
   'trouble',
@@ -21,7 +22,7 @@ export type Route =
   | { name: 'login'; next?: string }
   | { name: 'setup'; token: string }
   | { name: 'invite'; token: string }
-  /** view: mine, unassigned, all, team:{id}, snoozed, closed, waiting */
+  /** view: mine, unassigned, all, mentions, team:{id}, saved:{id}, snoozed, closed, waiting */
   | { name: 'inbox'; view: string; id?: string }
   | { name: 'contacts'; id?: string }
   /** sub: an id, or "new"; tab: a part of that thing's page */

@@ -5,6 +5,7 @@ import type {
   AgentStatus,
   Attachment,
   AuditRow,
+  Canned,
   Channel,
   ChannelTest,
   Contact,
@@ -21,6 +22,8 @@ import type {
   List,
   Locale,
   Me,
+  Mention,
+  Mentionable,
   MergeResult,
   NewMessage,
   OutboxRow,
@@ -28,6 +31,7 @@ import type {
   Quarantined,
   Revision,
   Role,
+  SavedDraft,
   Scope,
   Session,
   Settings,
@@ -36,6 +40,7 @@ import type {
   Theme,
   Timeline,
   Token,
+  View,
 } from './types'
 
 interface Spec {
@@ -81,6 +86,21 @@ export interface ConversationPatch {
   team_id?: ID | null
   priority?: 0 | 1 | 2 | 3
   tags?: string[]
+}
+export type NewCanned = Pick<Canned, 'scope' | 'team_id' | 'shortcut' | 'title' | 'text'> & {
+  attachments: string[]
+}
+export type NewView = Pick<View, 'name' | 'shared' | 'filter'>
+export interface DraftBody {
+  /** The newest version that I know. */
+  version: number
+  text: string
+  html: string
+  note: boolean
+  channel_id: ID | null
+  reply_to: string | null
+  attachments: string[]
+  mentions: Mention[]
 }
 export type ConversationQuery = Page & {
   view?: string
@@ -207,6 +227,23 @@ export interface Routes {
   }
   '/api/conversations/{id}/messages/{mid}/revisions': { get: Op<{ path: ByMessage; ok: List<Revision> }> }
   '/api/conversations/{id}/read': { post: Op<{ path: ById; body: { message_id: string }; ok: None }> }
+  '/api/drafts': { get: Op<{ ok: List<SavedDraft> }> }
+  '/api/conversations/{id}/draft': {
+    get: Op<{ path: ById; ok: SavedDraft }>
+    put: Op<{ path: ById; body: DraftBody; ok: SavedDraft }>
+  }
+  '/api/conversations/{id}/mentionable': { get: Op<{ path: ById; ok: List<Mentionable> }> }
+  '/api/canned': { get: Op<{ ok: List<Canned> }>; post: Op<{ body: NewCanned; ok: Canned }> }
+  '/api/canned/{id}': {
+    patch: Op<{ path: ById; body: NewCanned & { version: number }; ok: Canned }>
+    delete: Op<{ path: ById; ok: None }>
+  }
+  '/api/canned/{id}/use': { post: Op<{ path: ById; ok: List<Attachment> }> }
+  '/api/views': { get: Op<{ ok: List<View> }>; post: Op<{ body: NewView; ok: View }> }
+  '/api/views/{id}': {
+    patch: Op<{ path: ById; body: NewView & { version: number }; ok: View }>
+    delete: Op<{ path: ById; ok: None }>
+  }
   '/api/uploads': { post: Op<{ body: FormData; ok: Attachment }> }
   '/api/counts': { get: Op<{ ok: Counts }> }
   '/api/outbox': {

@@ -8,6 +8,7 @@ import type { Live } from '$lib/live/live.svelte'
 import { viewQuery, type ViewKey } from '$lib/live/views'
 import { router } from '$lib/router.svelte'
 import { Actions } from './actions'
+import { CannedAnswers } from './canned.svelte'
 import { Composer } from './composer.svelte'
 import { Drafts } from './drafts.svelte'
 import { Sends } from './sends.svelte'
@@ -21,6 +22,7 @@ export class Inbox {
   readonly api: Client
   readonly actions: Actions
   readonly drafts: Drafts
+  readonly canned: CannedAnswers
   readonly sends: Sends
   readonly selected = new SvelteSet<ID>()
 
@@ -43,7 +45,11 @@ export class Inbox {
     this.live = live
     this.api = api
     this.actions = new Actions(live, api)
-    this.drafts = new Drafts(live.me)
+    this.drafts = new Drafts(live.me, api)
+    this.drafts.onChange = (conversation) => {
+      if (this.composer?.conversation === conversation) this.composer.adopt()
+    }
+    this.canned = new CannedAnswers(live, api)
     this.sends = new Sends(live, api)
     this.sends.onUnseen = (sending, unseen) => {
       const composer =
@@ -57,7 +63,8 @@ export class Inbox {
   start(): () => void {
     this.sends.resume()
     this.#stops.push(
-      this.drafts.follow(),
+      this.drafts.follow(this.live),
+      this.canned.follow(),
       this.live.on('conversation.gone', ({ id }) => {
         this.selected.delete(id)
         if (this.thread?.id === id) this.thread.missing = true
@@ -181,8 +188,16 @@ export class Inbox {
     return new Composer(this.live, this.drafts, this.sends, item.conversation_id)
   }
 
+  /** The view that is shown was saved anew. */
+  reload(): void {
+    if (this.list) this.#load()
+  }
+
   #load(): void {
-    const query = viewQuery(this.view, this.live.me, this.words)
+    const saved = this.view.startsWith('saved:')
+      ? this.live.directory.views.get(this.view.slice('saved:'.length))
+      : undefined
+    const query = viewQuery(this.view, this.live.me, this.words, saved)
     if (this.list?.query.key === query.key) return
     if (this.list) this.live.dispose(this.list)
     this.list = this.live.view(query)

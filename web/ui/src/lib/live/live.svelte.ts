@@ -285,6 +285,10 @@ export class Live {
         return this.directory.channels.put({ settings: {}, settings_set: [], ...frame.data })
       case 'channel.deleted':
         return this.directory.channels.remove(frame.data.id)
+      case 'view.updated':
+        return this.directory.views.put(frame.data)
+      case 'view.deleted':
+        return this.directory.views.hide(frame.data.id)
       case 'setting.updated':
         this.directory.loadSettings().catch(() => {}) // the old value serves until the next load
         return
