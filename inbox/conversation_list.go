@@ -381,7 +381,15 @@ func (l *list) page() int {
 }
 
 func (l *list) sql() string {
-	order := fmt.Sprintf("ORDER BY c.last_at DESC, c.id DESC LIMIT %d", l.page())
+	// the page is cut before anything is joined to it: however wrong an estimate, names are looked up for one page only
+	return "SELECT " + conversationViewColumns + ", coalesce(r.in_no, 0) FROM (" + l.rows(l.page()) + `) c
+	JOIN contact p ON p.id = c.contact_id JOIN channel h ON h.id = c.channel_id
+	LEFT JOIN read_marker r ON r.conversation_id = c.id AND r.agent_id = ` + l.me + " ORDER BY c.last_at DESC, c.id DESC"
+}
+
+// rows is the part of the statement that finds the conversations, at most limit of them.
+func (l *list) rows(limit int) string {
+	order := fmt.Sprintf("ORDER BY c.last_at DESC, c.id DESC LIMIT %d", limit)
 	var parts []string
 	for _, b := range l.branches {
 		for _, status := range l.statuses {
@@ -404,8 +412,5 @@ func (l *list) sql() string {
 	if len(parts) > 1 {
 		rows = "SELECT c.* FROM ((" + strings.Join(parts, ")\nUNION ALL (") + ")) c " + order
 	}
-	// the page is cut before anything is joined to it: however wrong an estimate, names are looked up for one page only
-	return "SELECT " + conversationViewColumns + ", coalesce(r.in_no, 0) FROM (" + rows + `) c
-	JOIN contact p ON p.id = c.contact_id JOIN channel h ON h.id = c.channel_id
-	LEFT JOIN read_marker r ON r.conversation_id = c.id AND r.agent_id = ` + l.me + " ORDER BY c.last_at DESC, c.id DESC"
+	return rows
 }

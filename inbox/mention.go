@@ -187,8 +187,8 @@ func (m mentioned) store(ctx context.Context, tx pgx.Tx, conversation int64, key
 	return nil
 }
 
-// mentionedIn lists the agents whom a note named.
-func mentionedIn(ctx context.Context, db postgres.DB, message uuid.UUID) ([]int64, error) {
+// MentionedIn lists the agents whom a note named.
+func MentionedIn(ctx context.Context, db postgres.DB, message uuid.UUID) ([]int64, error) {
 	rows, err := db.Query(ctx, mentionedSQL, message)
 	if err != nil {
 		return nil, fmt.Errorf("read mentions: %w", err)

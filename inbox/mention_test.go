@@ -60,7 +60,7 @@ func TestMentionsReachWhoMaySee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reached, err := mentionedIn(o.ctx, o.pool, it.ID)
+	reached, err := MentionedIn(o.ctx, o.pool, it.ID)
 	if err != nil || !slices.Equal(reached, []int64{int64(seller.AgentID), int64(boss.AgentID)}) {
 		t.Errorf("reached %v, %v; neither who wrote it nor who may not see it", reached, err)
 	}

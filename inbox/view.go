@@ -95,7 +95,12 @@ func oneView(ctx context.Context, db postgres.DB, sql string, args ...any) (View
 	return v, err
 }
 
-func (in *ViewInput) check() error {
+func (in *ViewInput) check(a staff.Access) error {
+	if in.Shared {
+		if err := may(a, staff.Reply, "share views"); err != nil {
+			return err
+		}
+	}
 	in.Name = strings.Join(strings.Fields(storable(in.Name, 4*maxViewName)), " ")
 	if in.Name == "" || utf8.RuneCountInString(in.Name) > maxViewName {
 		return errs.Field("name", "must have 1 to %d characters", maxViewName)
@@ -158,7 +163,7 @@ func (d *Desk) Views(ctx context.Context, a staff.Access) ([]View, error) {
 
 // CreateView saves a filter under a name.
 func (d *Desk) CreateView(ctx context.Context, a staff.Access, in ViewInput) (View, error) {
-	if err := in.check(); err != nil {
+	if err := in.check(a); err != nil {
 		return View{}, err
 	}
 	var v View
@@ -184,7 +189,7 @@ func (d *Desk) CreateView(ctx context.Context, a staff.Access, in ViewInput) (Vi
 
 // UpdateView replaces a view over the version that the caller saw. When it is shared no more, the others lose it.
 func (d *Desk) UpdateView(ctx context.Context, a staff.Access, id ids.ID, version int, in ViewInput) (View, error) {
-	if err := in.check(); err != nil {
+	if err := in.check(a); err != nil {
 		return View{}, err
 	}
 	var v View

@@ -133,6 +133,12 @@ func TestViewsAreOwnOrShared(t *testing.T) {
 	if d := cmp.Diff([]string{EventViewUpdated, EventViewDeleted}, kinds); d != "" {
 		t.Error(d)
 	}
+	auditor := o.agent(staff.Auditor, staff.ScopeAll)
+	_, err = o.CreateView(o.ctx, auditor, in)
+	wantCode(t, err, errs.Forbidden, "sharing by somebody who only reads")
+	if _, err := o.CreateView(o.ctx, auditor, ViewInput{Name: "his own"}); err != nil {
+		t.Error(err)
+	}
 	if err := o.DeleteView(o.ctx, a, own.ID); err != nil {
 		t.Error(err)
 	}

@@ -20,5 +20,19 @@ func (s *Server) deskRoutes() []route {
 		post("/api/views", sessionOnly, op(s.viewCreate), status(201)),
 		patch("/api/views/{id}", sessionOnly, op(s.viewUpdate)),
 		del("/api/views/{id}", sessionOnly, op(s.viewDelete)),
+
+		get("/api/bulk", signedIn, op(s.bulkList)),
+		post("/api/bulk", may(staff.Reply), op(s.bulkStart), status(202)),
+		get("/api/bulk/{id}/failures", signedIn, op(s.bulkFailures)),
+		post("/api/bulk/{id}/undo", may(staff.Reply), op(s.bulkUndo), status(202)),
+
+		get("/api/notifications", signedIn, op(s.notificationList)),
+		get("/api/notifications/unread", signedIn, op(s.notificationUnread)),
+		post("/api/notifications/read", sessionOnly, op(s.notificationRead), status(204)), // one's own only
+		get("/api/me/notifications", sessionOnly, op(s.notifySettings)),
+		put("/api/me/notifications", sessionOnly, op(s.notifySettingsPut)),
+		get("/api/push/key", sessionOnly, op(s.pushKey)),
+		post("/api/push/subscriptions", sessionOnly, op(s.pushSubscribe), status(201)),
+		del("/api/push/subscriptions/{id}", sessionOnly, op(s.pushUnsubscribe)),
 	}
 }

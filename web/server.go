@@ -21,6 +21,7 @@ import (
 
 	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/inbox"
+	"github.com/parley-hub/parley/inbox/notify"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/staff"
@@ -57,6 +58,7 @@ type Deps struct {
 	Ingester *inbox.Ingester
 	Router   *inbox.Router
 	Files    *inbox.Files
+	Notify   *notify.Service
 	// Sidebar keeps the counts; nil = they are not running.
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service

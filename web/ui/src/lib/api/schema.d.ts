@@ -122,6 +122,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-bulk"];
+        put?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulk/{id}/failures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-bulk-id-failures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulk/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-bulk-id-undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/canned": {
         parameters: {
             query?: never;
@@ -786,6 +838,24 @@ export interface paths {
         patch: operations["patch-me"];
         trace?: never;
     };
+    "/api/me/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For a signed-in person */
+        get: operations["get-me-notifications"];
+        /** For a signed-in person */
+        put: operations["put-me-notifications"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/me/password": {
         parameters: {
             query?: never;
@@ -831,6 +901,57 @@ export interface paths {
         put?: never;
         /** Needs permission contacts.merge */
         post: operations["post-merges-id-undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-notifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-notifications-read"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/unread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-notifications-unread"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -883,6 +1004,57 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/push/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For a signed-in person */
+        get: operations["get-push-key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/push/subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-push-subscriptions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/push/subscriptions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** For a signed-in person */
+        delete: operations["delete-push-subscriptions-id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1270,6 +1442,68 @@ export interface components {
             /** @enum {string} */
             kind: "contact" | "agent" | "system";
             name: string;
+        };
+        Bulk: {
+            /** @example 42 */
+            agent_id: string;
+            can_undo: boolean;
+            change: components["schemas"]["BulkChange"];
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description so many are as they were to become
+             */
+            done: number;
+            /** Format: int64 */
+            failed: number;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            state: "running" | "done";
+            /** Format: int64 */
+            total: number;
+            /**
+             * @description the change that this one takes back
+             * @example 42
+             */
+            undo_of: string;
+            /** Format: int64 */
+            version: number;
+        };
+        BulkChange: {
+            /** @example 42 */
+            assignee_id?: string | null;
+            /** Format: date-time */
+            snoozed_until?: string | null;
+            /** @enum {string} */
+            status?: "open" | "waiting" | "snoozed" | "closed";
+            tags_add?: string[];
+            tags_remove?: string[];
+            /** @example 42 */
+            team_id?: string | null;
+        };
+        BulkFailure: {
+            /** @example 42 */
+            conversation_id: string;
+            error: string;
+            name: string;
+            /** Format: int64 */
+            no: number;
+            /**
+             * @description 0 = not to be seen
+             * @example 42
+             */
+            number: string;
+        };
+        BulkInBody: {
+            change: components["schemas"]["BulkChange"];
+            /** @description these conversations */
+            ids?: string[];
+            /** @description or all that a view lists, at most 10,000 */
+            view?: string;
         };
         Canned: {
             /**
@@ -1812,6 +2046,10 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        KeysStruct: {
+            auth: string;
+            p256dh: string;
+        };
         Lead: {
             attribution: {
                 [key: string]: string;
@@ -1876,6 +2114,14 @@ export interface components {
             items: components["schemas"]["AuditRow"][];
             next_cursor: string | null;
         };
+        ListBulk: {
+            items: components["schemas"]["Bulk"][];
+            next_cursor: string | null;
+        };
+        ListBulkFailure: {
+            items: components["schemas"]["BulkFailure"][];
+            next_cursor: string | null;
+        };
         ListCanned: {
             items: components["schemas"]["Canned"][];
             next_cursor: string | null;
@@ -1906,6 +2152,10 @@ export interface components {
         };
         ListMentionable: {
             items: components["schemas"]["Mentionable"][];
+            next_cursor: string | null;
+        };
+        ListNotification: {
+            items: components["schemas"]["Notification"][];
             next_cursor: string | null;
         };
         ListPipeline: {
@@ -2068,6 +2318,47 @@ export interface components {
             /** @example 42 */
             team_id?: string;
         };
+        Notification: {
+            /** @description the colleague who did it, empty for the customer and the hub */
+            actor: string;
+            /** @example 42 */
+            agent_id: string;
+            /** Format: date-time */
+            at: string;
+            /** @example 42 */
+            conversation_id: string;
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            kind: "assigned" | "message" | "mention" | "queue";
+            message_id: string;
+            /** Format: date-time */
+            read_at: string | null;
+            text: string;
+            /** Format: int64 */
+            times: number;
+            /** @description the customer's name */
+            title: string;
+            /** Format: int64 */
+            version: number;
+        };
+        NotificationReadInBody: {
+            all?: boolean;
+            /** @example 42 */
+            conversation_id?: string | null;
+            ids?: string[];
+        };
+        NotifySettings: {
+            /** @enum {string} */
+            assigned: "off" | "bell" | "push";
+            /** @enum {string} */
+            mention: "off" | "bell" | "push";
+            /** @enum {string} */
+            message: "off" | "bell" | "push";
+            /** @enum {string} */
+            queue: "off" | "bell" | "push";
+            sound: boolean;
+        };
         PasswordInBody: {
             current: string;
             password: string;
@@ -2096,6 +2387,18 @@ export interface components {
             name?: string;
             /** @enum {string} */
             theme?: "system" | "light" | "dark";
+        };
+        PushDevice: {
+            /** @example 42 */
+            id: string;
+        };
+        PushKey: {
+            /** @description base64url, for applicationServerKey */
+            key: string;
+        };
+        PushSubscribeInBody: {
+            endpoint: string;
+            keys: components["schemas"]["KeysStruct"];
         };
         Quote: {
             author: string;
@@ -2288,6 +2591,10 @@ export interface components {
         TypedIdentity: {
             kind: string;
             value: string;
+        };
+        Unread: {
+            /** Format: int64 */
+            unread: number;
         };
         View: {
             /**
@@ -2614,6 +2921,139 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListAuditRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBulk"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-bulk": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkInBody"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-bulk-id-failures": {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBulkFailure"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-bulk-id-undo": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
                 };
             };
             /** @description Error */
@@ -4474,6 +4914,68 @@ export interface operations {
             };
         };
     };
+    "get-me-notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifySettings"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-me-notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotifySettings"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifySettings"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-me-password": {
         parameters: {
             query?: never;
@@ -4575,6 +5077,101 @@ export interface operations {
             };
         };
     };
+    "get-notifications": {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListNotification"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-notifications-read": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotificationReadInBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-notifications-unread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Unread"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-openapi-json": {
         parameters: {
             query?: never;
@@ -4643,6 +5240,101 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ListPipeline"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-push-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushKey"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-push-subscriptions": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+                "User-Agent"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushSubscribeInBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushDevice"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-push-subscriptions-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
