@@ -148,10 +148,23 @@ func newShop(t *testing.T) *shop {
 // filters are one of each kind of condition, and some together.
 func (s *shop) filters() []ViewFilter {
 	return []ViewFilter{
-		{}, {Status: "open"}, {Status: "waiting"}, {Status: "snoozed"}, {Status: "closed"},
-		{TeamID: &s.teams[1]}, {Assignee: "me"}, {Assignee: "none", TeamID: &s.teams[0]}, {Assignee: s.agents[4].AgentID.String()},
-		{ChannelID: ptr(ids.ID(s.channel))}, {ChannelID: ptr(ids.ID(s.channel + 1))}, {Tag: "vip"}, {Priority: 2, Tag: "late"},
-		{WaitingMinutes: 5}, {Unread: true}, {Unread: true, Assignee: "me"}, {Unread: true, TeamID: &s.teams[0], Status: "open"},
+		{},
+		{Status: "open"},
+		{Status: "waiting"},
+		{Status: "snoozed"},
+		{Status: "closed"},
+		{TeamID: &s.teams[1]},
+		{Assignee: "me"},
+		{Assignee: "none", TeamID: &s.teams[0]},
+		{Assignee: s.agents[4].AgentID.String()},
+		{ChannelID: ptr(ids.ID(s.channel))},
+		{ChannelID: ptr(ids.ID(s.channel + 1))},
+		{Tag: "vip"},
+		{Priority: 2, Tag: "late"},
+		{WaitingMinutes: 5},
+		{Unread: true},
+		{Unread: true, Assignee: "me"},
+		{Unread: true, TeamID: &s.teams[0], Status: "open"},
 	}
 }
 

@@ -14,6 +14,7 @@ export const settingsPages = [
   'audit',
   'data',
   'profile',
+  'notifications',
   'security',
 ] as const
 export type SettingsPage = (typeof settingsPages)[number]

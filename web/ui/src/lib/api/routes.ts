@@ -5,6 +5,9 @@ import type {
   AgentStatus,
   Attachment,
   AuditRow,
+  Bulk,
+  BulkChange,
+  BulkFailure,
   Canned,
   Channel,
   ChannelTest,
@@ -26,6 +29,8 @@ import type {
   Mentionable,
   MergeResult,
   NewMessage,
+  Notice,
+  NoticeSettings,
   OutboxRow,
   Pipeline,
   Quarantined,
@@ -244,6 +249,26 @@ export interface Routes {
     patch: Op<{ path: ById; body: NewView & { version: number }; ok: View }>
     delete: Op<{ path: ById; ok: None }>
   }
+  '/api/bulk': {
+    get: Op<{ ok: List<Bulk> }>
+    post: Op<{ body: { ids?: ID[]; view?: string; change: BulkChange }; ok: Bulk }>
+  }
+  '/api/bulk/{id}/failures': { get: Op<{ path: ById; query: Page; ok: List<BulkFailure> }> }
+  '/api/bulk/{id}/undo': { post: Op<{ path: ById; ok: Bulk }> }
+  '/api/notifications': { get: Op<{ query: Page; ok: List<Notice> }> }
+  '/api/notifications/unread': { get: Op<{ ok: { unread: number } }> }
+  '/api/notifications/read': {
+    post: Op<{ body: { ids?: ID[]; conversation_id?: ID; all?: boolean }; ok: None }>
+  }
+  '/api/me/notifications': {
+    get: Op<{ ok: NoticeSettings }>
+    put: Op<{ body: NoticeSettings; ok: NoticeSettings }>
+  }
+  '/api/push/key': { get: Op<{ ok: { key: string } }> }
+  '/api/push/subscriptions': {
+    post: Op<{ body: { endpoint: string; keys: { p256dh: string; auth: string } }; ok: { id: ID } }>
+  }
+  '/api/push/subscriptions/{id}': { delete: Op<{ path: ById; ok: None }> }
   '/api/uploads': { post: Op<{ body: FormData; ok: Attachment }> }
   '/api/counts': { get: Op<{ ok: Counts }> }
   '/api/outbox': {

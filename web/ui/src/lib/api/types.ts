@@ -345,6 +345,58 @@ export interface Canned {
   /** I may change it. */
   mine: boolean
 }
+export type NoticeKind = 'assigned' | 'message' | 'mention' | 'queue'
+/** One line of the bell. */
+export interface Notice {
+  id: ID
+  version: number
+  agent_id: ID
+  kind: NoticeKind
+  conversation_id: ID
+  message_id: string | null
+  /** The customer's name. */
+  title: string
+  text: string
+  /** The colleague who did it; "" = the customer, or the hub. */
+  actor: string
+  times: number
+  at: string
+  read_at: string | null
+}
+export type NoticeHow = 'off' | 'bell' | 'push'
+export type NoticeSettings = Record<NoticeKind, NoticeHow> & { sound: boolean }
+/** What is done to each of many conversations. */
+export interface BulkChange {
+  status?: ConversationStatus
+  snoozed_until?: string | null
+  /** null = nobody */
+  assignee_id?: ID | null
+  team_id?: ID | null
+  tags_add?: string[]
+  tags_remove?: string[]
+}
+export interface Bulk {
+  id: ID
+  version: number
+  agent_id: ID
+  change: BulkChange
+  undo_of: ID | null
+  state: 'running' | 'done'
+  total: number
+  done: number
+  failed: number
+  can_undo: boolean
+  created_at: string
+  finished_at: string | null
+}
+export interface BulkFailure {
+  no: number
+  conversation_id: ID
+  /** "0" = I may not see it. */
+  number: string
+  name: string
+  error: string
+}
 export interface ViewFilter {
   status: 'active' | 'open' | 'waiting' | 'snoozed' | 'closed'
   team_id: ID | null
@@ -536,6 +588,9 @@ export interface EventData {
   'draft.updated': SavedDraft
   'canned.updated': { id: ID }
   'canned.deleted': { id: ID }
+  'notification.updated': Notice
+  'notification.read': { agent_id: ID; ids: ID[]; conversation_id: ID | null; all: boolean }
+  'bulk.updated': Bulk
   'view.updated': View
   'view.deleted': View
 }

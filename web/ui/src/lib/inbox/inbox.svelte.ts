@@ -8,6 +8,7 @@ import type { Live } from '$lib/live/live.svelte'
 import { viewQuery, type ViewKey } from '$lib/live/views'
 import { router } from '$lib/router.svelte'
 import { Actions } from './actions'
+import { Bulks } from './bulks.svelte'
 import { CannedAnswers } from './canned.svelte'
 import { Composer } from './composer.svelte'
 import { Drafts } from './drafts.svelte'
@@ -23,6 +24,7 @@ export class Inbox {
   readonly actions: Actions
   readonly drafts: Drafts
   readonly canned: CannedAnswers
+  readonly bulks: Bulks
   readonly sends: Sends
   readonly selected = new SvelteSet<ID>()
 
@@ -50,6 +52,7 @@ export class Inbox {
       if (this.composer?.conversation === conversation) this.composer.adopt()
     }
     this.canned = new CannedAnswers(live, api)
+    this.bulks = new Bulks(live, api)
     this.sends = new Sends(live, api)
     this.sends.onUnseen = (sending, unseen) => {
       const composer =
@@ -65,6 +68,11 @@ export class Inbox {
     this.#stops.push(
       this.drafts.follow(this.live),
       this.canned.follow(),
+      this.bulks.follow(),
+      // Only the server knows which notes name me: its news is the occasion to look.
+      this.live.on('notification.updated', (n) => {
+        if (n.kind === 'mention' && this.view === 'mentions') void this.list?.refresh()
+      }),
       this.live.on('conversation.gone', ({ id }) => {
         this.selected.delete(id)
         if (this.thread?.id === id) this.thread.missing = true
@@ -186,6 +194,15 @@ export class Inbox {
     if (this.thread && this.thread.contact === this.live.timelines.contactOf(item.conversation_id))
       return this.composer
     return new Composer(this.live, this.drafts, this.sends, item.conversation_id)
+  }
+
+  /** How many conversations the view has, where that is known. */
+  get viewCount(): number | undefined {
+    const counts = this.live.counts
+    const [kind, id] = this.view.split(':')
+    if (kind === 'team') return counts?.teams[id!]
+    if (kind === 'saved') return counts?.views?.[id!]
+    return counts?.[this.view as 'mine' | 'unassigned' | 'all' | 'snoozed']
   }
 
   /** The view that is shown was saved anew. */

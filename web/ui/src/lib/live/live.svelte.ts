@@ -110,6 +110,7 @@ export class Live {
     const lost = () => this.#socket.lost()
     const visible = () => {
       if (document.visibilityState === 'visible') probe()
+      this.#look()
     }
     addEventListener('online', probe)
     addEventListener('offline', lost)
@@ -176,7 +177,13 @@ export class Live {
   /** Tells colleagues where I look. */
   watch(conversation: ID | null): void {
     this.#watched = conversation
-    this.#socket.send({ type: 'watch', conversation_id: conversation })
+    this.#look()
+  }
+
+  /** Nobody looks at a tab that is hidden: then he is told what comes in. */
+  #look(): void {
+    const hidden = document.visibilityState === 'hidden'
+    this.#socket.send({ type: 'watch', conversation_id: hidden ? null : this.#watched })
   }
 
   typing(conversation: ID, on: boolean): void {

@@ -1,3 +1,4 @@
+import Bell from '@lucide/svelte/icons/bell'
 import Building2 from '@lucide/svelte/icons/building-2'
 import CalendarClock from '@lucide/svelte/icons/calendar-clock'
 import Database from '@lucide/svelte/icons/database'
@@ -52,6 +53,7 @@ export const groups: { id: 'workspace' | 'people' | 'system' | 'me'; entries: En
     id: 'me',
     entries: [
       { page: 'profile', icon: UserRound },
+      { page: 'notifications', icon: Bell },
       { page: 'security', icon: ShieldCheck },
     ],
   },
