@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"unicode/utf8"
@@ -211,7 +212,7 @@ func (s *Service) tell(ctx context.Context, tx pgx.Tx, e *events.Event, list []n
 	}
 	var title string
 	if err := tx.QueryRow(ctx, titleSQL, e.ConversationID).Scan(&title); err != nil {
-		if err == pgx.ErrNoRows { //nolint:errorlint // pgx returns it bare
+		if errors.Is(err, pgx.ErrNoRows) {
 			return nil // the conversation is gone: nothing to show
 		}
 		return fmt.Errorf("read contact of conversation %d: %w", e.ConversationID, err)

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -154,7 +155,7 @@ func TestSettingsRefuseByField(t *testing.T) {
 		change(&s)
 		_, err := o.SetSettings(o.ctx, a, s)
 		var e *errs.E
-		if e, _ = err.(*errs.E); e == nil || e.Field != field { //nolint:errorlint // bare here
+		if !errors.As(err, &e) || e.Field != field {
 			t.Errorf("got %v, want field %s refused", err, field)
 		}
 	}
