@@ -246,8 +246,8 @@ func viewEvent(kind string, a staff.Access, v View) events.Event {
 	return events.Event{Kind: kind, Actor: a.Actor(), SubjectKind: "view", SubjectID: v.ID.String(), Payload: v}
 }
 
-// narrow puts the filter's conditions on a list. What they compare with has an index each: channel, tag, the urgent and
-// the unanswered ones; the rest is a condition on rows that are read by last_at anyway.
+// narrow puts the filter's conditions on a list. Channel, tag and the urgent ones have an index each; the rest is a
+// condition on rows that are read by last_at anyway.
 func (l *list) narrow(f ViewFilter) error {
 	switch f.Status {
 	case string(Open), string(Waiting):

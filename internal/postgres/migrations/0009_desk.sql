@@ -68,10 +68,10 @@ CREATE TABLE view (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX view_agent ON view (agent_id);
--- what saved views filter by and the older indexes do not lead to
+-- What saved views filter by and the older indexes do not lead to. Every message moves its conversation in each index
+-- that it is in, so there is none for what most open conversations are: unread, or waiting.
 CREATE INDEX conversation_channel ON conversation (channel_id, last_at DESC, id DESC) WHERE status IN ('open', 'waiting');
 CREATE INDEX conversation_urgent ON conversation (last_at DESC, id DESC) WHERE status IN ('open', 'waiting') AND priority > 0;
-CREATE INDEX conversation_unanswered ON conversation (last_at DESC, id DESC) WHERE status IN ('open', 'waiting') AND waiting_since IS NOT NULL;
 
 -- one row for each agent whom a note names, by himself or with his team
 CREATE TABLE mention (
