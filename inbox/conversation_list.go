@@ -235,24 +235,6 @@ func (l *list) tag(tag string) {
 	}
 }
 
-// loadSaved turns the name of a saved view into its filter.
-func (d *Desk) loadSaved(ctx context.Context, a staff.Access, q *ListQuery) error {
-	name, ok := strings.CutPrefix(q.View, viewSaved)
-	if !ok {
-		return nil
-	}
-	id, err := ids.Parse(name)
-	if err != nil || id == 0 {
-		return errs.Field("query.view", "a saved view is saved: and its id")
-	}
-	v, err := oneView(ctx, d.pool, getViewSQL, int64(id), int64(a.AgentID))
-	if err != nil {
-		return err
-	}
-	q.View, q.saved = "", &v.Filter
-	return nil
-}
-
 // statusSQL keeps the words of the partial indexes, so that the planner can prove that they apply.
 func statusSQL(q ListQuery) []string {
 	var one string

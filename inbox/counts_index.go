@@ -169,23 +169,6 @@ func newCountIndex() *countIndex {
 	}
 }
 
-// recent remembers versions of what is over for at least a minute: longer than any two transactions can have met.
-type recent[K comparable] struct {
-	now, before map[K]int32
-	turned      time.Time
-}
-
-const recentFor = time.Minute
-
-func (r *recent[K]) put(k K, version int32) {
-	if now := time.Now(); r.now == nil || now.Sub(r.turned) > recentFor {
-		r.before, r.now, r.turned = r.now, map[K]int32{}, now
-	}
-	r.now[k] = max(version, r.now[k])
-}
-
-func (r *recent[K]) get(k K) int32 { return max(r.now[k], r.before[k]) }
-
 func (x *countIndex) size() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -444,19 +427,4 @@ func (x *countIndex) diff(y *countIndex) []string {
 	out = append(out, x.diffViews(y)...)
 	slices.Sort(out)
 	return out
-}
-
-// snapshot is a snapshot of the database: which transactions it holds.
-type snapshot struct {
-	epoch      int32
-	xmin, xmax uint64
-	running    map[uint64]bool
-}
-
-// holds reports whether what the event tells is part of the snapshot.
-func (s snapshot) holds(c events.Cursor) bool {
-	if c.Epoch != s.epoch {
-		return c.Epoch < s.epoch
-	}
-	return c.XID < s.xmin || c.XID < s.xmax && !s.running[c.XID]
 }

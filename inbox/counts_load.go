@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/postgres"
 )
 
@@ -50,6 +51,21 @@ func loadCounts(ctx context.Context, pool *pgxpool.Pool) (*countIndex, error) {
 		return x.fill(ctx, tx)
 	})
 	return x, err
+}
+
+// snapshot is a snapshot of the database: which transactions it holds.
+type snapshot struct {
+	epoch      int32
+	xmin, xmax uint64
+	running    map[uint64]bool
+}
+
+// holds reports whether what the event tells is part of the snapshot.
+func (s snapshot) holds(c events.Cursor) bool {
+	if c.Epoch != s.epoch {
+		return c.Epoch < s.epoch
+	}
+	return c.XID < s.xmin || c.XID < s.xmax && !s.running[c.XID]
 }
 
 // parse reads the text form of pg_snapshot: xmin:xmax:running,running.

@@ -246,6 +246,24 @@ func viewEvent(kind string, a staff.Access, v View) events.Event {
 	return events.Event{Kind: kind, Actor: a.Actor(), SubjectKind: "view", SubjectID: v.ID.String(), Payload: v}
 }
 
+// loadSaved turns the name of a saved view into its filter.
+func (d *Desk) loadSaved(ctx context.Context, a staff.Access, q *ListQuery) error {
+	name, ok := strings.CutPrefix(q.View, viewSaved)
+	if !ok {
+		return nil
+	}
+	id, err := ids.Parse(name)
+	if err != nil || id == 0 {
+		return errs.Field("query.view", "a saved view is saved: and its id")
+	}
+	v, err := oneView(ctx, d.pool, getViewSQL, int64(id), int64(a.AgentID))
+	if err != nil {
+		return err
+	}
+	q.View, q.saved = "", &v.Filter
+	return nil
+}
+
 // narrow puts the filter's conditions on a list. Channel, tag and the urgent ones have an index each; the rest is a
 // condition on rows that are read by last_at anyway.
 func (l *list) narrow(f ViewFilter) error {
