@@ -232,9 +232,17 @@ func fileName(s string) string {
 	return storable(s, 255)
 }
 
+const (
+	// what a draft holds is not forgotten: it may be weeks until somebody finishes it
+	sweepUploadsSQL = `DELETE FROM attachment f WHERE f.message_id IS NULL AND f.created_at < now() - make_interval(secs => $1)
+	AND NOT EXISTS (SELECT 1 FROM draft d WHERE d.attachments @> ARRAY[f.id] AND d.attachments <> '{}')`
+	blobUsedSQL = `SELECT EXISTS (SELECT 1 FROM attachment WHERE blob = $1 OR preview = $1)
+	OR EXISTS (SELECT 1 FROM canned_file WHERE blob = $1 OR preview = $1)`
+)
+
 // Sweep removes uploads that nobody used. The blobs of them go with the store's own sweep of what no row names.
 func (f *Files) Sweep(ctx context.Context) error {
-	_, err := f.pool.Exec(ctx, `DELETE FROM attachment WHERE message_id IS NULL AND created_at < now() - make_interval(secs => $1)`, orphanAfter.Seconds())
+	_, err := f.pool.Exec(ctx, sweepUploadsSQL, orphanAfter.Seconds())
 	if err != nil {
 		return err
 	}
@@ -244,7 +252,7 @@ func (f *Files) Sweep(ctx context.Context) error {
 			return nil
 		}
 		var used bool
-		if err := f.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM attachment WHERE blob = $1 OR preview = $1)`, i.Key).Scan(&used); err != nil {
+		if err := f.pool.QueryRow(ctx, blobUsedSQL, i.Key).Scan(&used); err != nil {
 			return err
 		}
 		if !used { // at once: the same content may be uploaded again while the walk goes on

@@ -34,6 +34,11 @@ WHERE m.conversation_id = ANY ($1::bigint[]) AND r.message_at = m.at AND r.messa
 	// the files themselves go when nothing names them any more
 	eraseAttachmentsSQL = `DELETE FROM attachment a USING message m
 WHERE m.conversation_id = ANY ($1::bigint[]) AND a.message_at = m.at AND a.message_id = m.id`
+	// what colleagues were about to write, and what they were told
+	eraseDraftsSQL        = `DELETE FROM draft WHERE conversation_id = ANY ($1::bigint[])`
+	eraseMentionsSQL      = `DELETE FROM mention WHERE conversation_id = ANY ($1::bigint[])`
+	eraseNotificationsSQL = `DELETE FROM notification WHERE conversation_id = ANY ($1::bigint[])`
+
 	eraseOutboxSQL = `UPDATE outbox SET state = 'cancelled', args = '{}', error = '', done_at = coalesce(done_at, now())
 WHERE conversation_id = ANY ($1::bigint[]) AND state IN ('queued', 'failed', 'uncertain')`
 )
@@ -57,8 +62,8 @@ func (MergeFollower) Erase(ctx context.Context, tx pgx.Tx, by events.Actor, cont
 		return err
 	}
 	for _, sql := range []string{
-		eraseRawSQL, eraseRevisionsSQL, eraseReactionsSQL, eraseAttachmentsSQL, eraseOutboxSQL, eraseMessagesSQL, eraseSearchSQL,
-		eraseConversationsSQL,
+		eraseRawSQL, eraseRevisionsSQL, eraseReactionsSQL, eraseAttachmentsSQL, eraseOutboxSQL,
+		eraseDraftsSQL, eraseMentionsSQL, eraseNotificationsSQL, eraseMessagesSQL, eraseSearchSQL, eraseConversationsSQL,
 	} {
 		_, err1 := tx.Exec(ctx, sql, keys)
 		err = errors.Join(err, err1)

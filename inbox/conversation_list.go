@@ -26,6 +26,7 @@ const (
 	ViewWaiting    = "waiting"
 	ViewSnoozed    = "snoozed"
 	ViewClosed     = "closed"
+	ViewMentions   = "mentions"
 	viewTeam       = "team:"
 )
 
@@ -48,6 +49,8 @@ type ListQuery struct {
 	Search   string // a piece of the contact's name or of an address, phone numbers in any spelling
 	Limit    int    // 0 = 50
 	Cursor   string // of the page before
+
+	saved *ViewFilter // of a saved view
 }
 
 // Conversations lists what the caller may see, newest last_at first, and the cursor of the next page ("" = the end).
@@ -55,6 +58,9 @@ type ListQuery struct {
 func (d *Desk) Conversations(ctx context.Context, a staff.Access, q ListQuery) (items []Conversation, next string, err error) {
 	q, at, err := q.check()
 	if err != nil {
+		return nil, "", err
+	}
+	if err := d.loadSaved(ctx, a, &q); err != nil {
 		return nil, "", err
 	}
 	l, err := newList(a, q, at)
@@ -186,31 +192,47 @@ func newList(a staff.Access, q ListQuery, at listCursor) (*list, error) {
 	if q.Team != 0 {
 		l.filter("c.team_id = " + l.arg(int64(q.Team), "bigint"))
 	}
-	switch q.Assignee {
-	case "":
-	case "me":
-		l.filter("c.assignee_id = " + l.me)
-	case "none":
-		l.filter("c.assignee_id IS NULL")
-	default:
-		id, err := ids.Parse(q.Assignee)
-		if err != nil || id == 0 {
-			return nil, errs.Field("query.assignee", `must be an agent's id, "me" or "none"`)
-		}
-		l.filter("c.assignee_id = " + l.arg(int64(id), "bigint"))
+	if err := l.assignee(q.Assignee, "query.assignee"); err != nil {
+		return nil, err
 	}
 	if q.Channel != 0 {
 		l.filter("c.channel_id = " + l.arg(int64(q.Channel), "bigint"))
 	}
-	if q.Tag != "" {
-		// the second half lets the partial index on tags be used
-		l.filter("c.tags @> " + l.arg([]string{q.Tag}, "text[]") + " AND c.tags <> '{}'")
+	l.tag(q.Tag)
+	if q.saved != nil {
+		if err := l.narrow(*q.saved); err != nil {
+			return nil, err
+		}
 	}
 	if q.Cursor != "" {
 		l.after = fmt.Sprintf("(c.last_at, c.id) < (%s, %s)", l.arg(pgtype.Timestamptz{Time: at.at, Valid: true}, "timestamptz"),
 			l.arg(at.id, "bigint"))
 	}
 	return l, nil
+}
+
+func (l *list) assignee(who, field string) error {
+	switch who {
+	case "":
+	case "me":
+		l.filter("c.assignee_id = " + l.me)
+	case "none":
+		l.filter("c.assignee_id IS NULL")
+	default:
+		id, err := ids.Parse(who)
+		if err != nil || id == 0 {
+			return errs.Field(field, `must be an agent's id, "me" or "none"`)
+		}
+		l.filter("c.assignee_id = " + l.arg(int64(id), "bigint"))
+	}
+	return nil
+}
+
+func (l *list) tag(tag string) {
+	if tag != "" {
+		// the second half lets the partial index on tags be used
+		l.filter("c.tags @> " + l.arg([]string{tag}, "text[]") + " AND c.tags <> '{}'")
+	}
 }
 
 // statusSQL keeps the words of the partial indexes, so that the planner can prove that they apply.
@@ -237,6 +259,9 @@ func statusSQL(q ListQuery) []string {
 	default:
 		if one != "" {
 			return []string{one}
+		}
+		if q.View == ViewMentions { // what one was asked about counts also when it is over
+			return []string{activeSQL, `c.status = 'snoozed'`, `c.status = 'closed'`}
 		}
 		if q.Search != "" && (q.View == ViewAll || q.View == "") {
 			return []string{activeSQL, `c.status = 'snoozed'`, `c.status = 'closed'`}
@@ -281,11 +306,14 @@ func (l *list) setView(a staff.Access, q ListQuery) error {
 		default:
 			l.branch(a, mineSQL)
 		}
+	case view == ViewMentions:
+		l.filter("c.id IN (SELECT n.conversation_id FROM mention n WHERE n.agent_id = " + l.me + ")")
+		l.branch(a, scopeBranches(a.Scope)...)
 	case view == "", view == ViewAll, view == ViewWaiting, view == ViewSnoozed, view == ViewClosed:
 		l.branch(a, scopeBranches(a.Scope)...)
 		l.whole = true
 	default:
-		return errs.Field("query.view", "must be mine, unassigned, all, waiting, snoozed, closed or team: with an id")
+		return errs.Field("query.view", "must be mine, unassigned, all, waiting, snoozed, closed, mentions, team: with an id or saved: with an id")
 	}
 	return nil
 }
@@ -335,7 +363,15 @@ func (l *list) page() int {
 }
 
 func (l *list) sql() string {
-	order := fmt.Sprintf("ORDER BY c.last_at DESC, c.id DESC LIMIT %d", l.page())
+	// the page is cut before anything is joined to it: however wrong an estimate, names are looked up for one page only
+	return "SELECT " + conversationViewColumns + ", coalesce(r.in_no, 0) FROM (" + l.rows(l.page()) + `) c
+	JOIN contact p ON p.id = c.contact_id JOIN channel h ON h.id = c.channel_id
+	LEFT JOIN read_marker r ON r.conversation_id = c.id AND r.agent_id = ` + l.me + " ORDER BY c.last_at DESC, c.id DESC"
+}
+
+// rows is the part of the statement that finds the conversations, at most limit of them.
+func (l *list) rows(limit int) string {
+	order := fmt.Sprintf("ORDER BY c.last_at DESC, c.id DESC LIMIT %d", limit)
 	var parts []string
 	for _, b := range l.branches {
 		for _, status := range l.statuses {
@@ -358,8 +394,5 @@ func (l *list) sql() string {
 	if len(parts) > 1 {
 		rows = "SELECT c.* FROM ((" + strings.Join(parts, ")\nUNION ALL (") + ")) c " + order
 	}
-	// the page is cut before anything is joined to it: however wrong an estimate, names are looked up for one page only
-	return "SELECT " + conversationViewColumns + ", coalesce(r.in_no, 0) FROM (" + rows + `) c
-	JOIN contact p ON p.id = c.contact_id JOIN channel h ON h.id = c.channel_id
-	LEFT JOIN read_marker r ON r.conversation_id = c.id AND r.agent_id = ` + l.me + " ORDER BY c.last_at DESC, c.id DESC"
+	return rows
 }

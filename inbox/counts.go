@@ -112,10 +112,16 @@ func (s *Sidebar) Run(ctx context.Context) error {
 	}
 	night := time.NewTimer(untilNight(time.Now()))
 	defer night.Stop()
+	tick := time.NewTicker(viewTick)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case now := <-tick.C:
+			if s.index.tick(now) {
+				signal(s.changed)
+			}
 		case <-s.wake:
 			if !s.follow(ctx) {
 				return nil
@@ -223,6 +229,9 @@ func (s *Sidebar) check(ctx context.Context) bool {
 		}
 		signal(s.changed)
 	}
+	now := time.Now()
+	s.index.tick(now)
+	fresh.tick(now)
 	diff := s.index.diff(fresh)
 	if len(diff) == 0 {
 		s.log.InfoContext(ctx, "counts agree with the database", "conversations", fresh.size())

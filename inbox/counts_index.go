@@ -26,6 +26,12 @@ type countRow struct {
 	trouble        int32
 	status         countStatus
 	marks          []countMark
+
+	// what saved views filter by
+	priority int8
+	channel  int64
+	tags     []string
+	waiting  int64 // since when the customer waits, Unix seconds; 0 = he does not
 }
 
 type countMark struct {
@@ -37,20 +43,33 @@ type countStatus uint8
 
 const (
 	countClosed countStatus = iota
-	countActive             // open, or waiting for the customer
+	countOpen
+	countWaiting // for the customer
 	countSnoozed
 )
 
+// active is what the lists show without being asked: open, or waiting for the customer.
+func (s countStatus) active() bool { return s == countOpen || s == countWaiting }
+
 func countStatusOf(s Status) countStatus {
 	switch s {
-	case Open, Waiting:
-		return countActive
+	case Open:
+		return countOpen
+	case Waiting:
+		return countWaiting
 	case Snoozed:
 		return countSnoozed
 	case Closed:
 		return countClosed
 	}
 	return countClosed
+}
+
+func unixOf(t *time.Time) int64 {
+	if t == nil {
+		return 0
+	}
+	return t.Unix()
 }
 
 func (r *countRow) readBy(agent int64) int32 {
@@ -90,7 +109,7 @@ func (t *tally) add(u tally, sign int) {
 func (r *countRow) tally() tally {
 	t := tally{trouble: int(r.trouble)}
 	switch r.status {
-	case countActive:
+	case countOpen, countWaiting:
 		t.active = 1
 		if r.assignee == 0 {
 			t.free = 1
@@ -131,8 +150,12 @@ type countIndex struct {
 	rows    map[int64]*countRow
 	sums    map[countSet]tally
 	trouble map[uuid.UUID]troubled
+	views   map[int64]*viewCount
+	now     time.Time         // the time that the views' waiting filters are counted at
 	gone    recent[int64]     // versions of conversations that left the index
 	calm    recent[uuid.UUID] // versions of messages that are in no trouble
+
+	viewsGone recent[int64] // versions of views that were removed
 
 	snapshot snapshot
 	last     events.Cursor // newest event that the snapshot holds
@@ -142,25 +165,9 @@ type countIndex struct {
 func newCountIndex() *countIndex {
 	return &countIndex{
 		rows: map[int64]*countRow{}, sums: map[countSet]tally{}, trouble: map[uuid.UUID]troubled{},
+		views: map[int64]*viewCount{}, now: time.Now(),
 	}
 }
-
-// recent remembers versions of what is over for at least a minute: longer than any two transactions can have met.
-type recent[K comparable] struct {
-	now, before map[K]int32
-	turned      time.Time
-}
-
-const recentFor = time.Minute
-
-func (r *recent[K]) put(k K, version int32) {
-	if now := time.Now(); r.now == nil || now.Sub(r.turned) > recentFor {
-		r.before, r.now, r.turned = r.now, map[K]int32{}, now
-	}
-	r.now[k] = max(version, r.now[k])
-}
-
-func (r *recent[K]) get(k K) int32 { return max(r.now[k], r.before[k]) }
 
 func (x *countIndex) size() int {
 	x.mu.RLock()
@@ -180,12 +187,8 @@ func (x *countIndex) count(r *countRow, sign int) {
 	if u == (tally{}) {
 		return
 	}
-	for _, k := range [...]countSet{
-		{by: byAll},
-		{by: byAgent, assignee: r.assignee},
-		{by: byTeam, team: r.team},
-		{by: byBoth, team: r.team, assignee: r.assignee},
-	} {
+	x.countViews(r, sign)
+	for _, k := range r.sets() {
 		t := x.sums[k]
 		t.add(u, sign)
 		if t == (tally{}) {
@@ -248,6 +251,8 @@ func (x *countIndex) apply(evs []events.Event) (moved bool, missing []int64) {
 			}
 		case EventReadUpdated:
 			moved = x.marker(e) || moved
+		case EventViewUpdated, EventViewDeleted:
+			moved = x.view(e) || moved
 		case eventTeamDeleted:
 			moved = x.disband(e) || moved
 		}
@@ -257,9 +262,13 @@ func (x *countIndex) apply(evs []events.Event) (moved bool, missing []int64) {
 
 func (x *countIndex) conversation(e *events.Event, row json.RawMessage) (moved, reopened bool) {
 	var c struct {
-		Version int32  `json:"version"`
-		Status  Status `json:"status"`
-		InCount int32  `json:"in_count"`
+		Version      int32      `json:"version"`
+		Status       Status     `json:"status"`
+		InCount      int32      `json:"in_count"`
+		ChannelID    ids.ID     `json:"channel_id"`
+		Priority     int8       `json:"priority"`
+		Tags         []string   `json:"tags"`
+		WaitingSince *time.Time `json:"waiting_since"`
 	}
 	if json.Unmarshal(row, &c) != nil {
 		return false, false // not one of ours; the nightly check would tell
@@ -277,6 +286,7 @@ func (x *countIndex) conversation(e *events.Event, row json.RawMessage) (moved, 
 	x.change(id, func(r *countRow) {
 		r.version, r.status, r.inCount = c.Version, countStatusOf(c.Status), c.InCount
 		r.team, r.assignee = e.TeamID, e.AssigneeID
+		r.channel, r.priority, r.tags, r.waiting = int64(c.ChannelID), c.Priority, c.Tags, unixOf(c.WaitingSince)
 	})
 	return true, reopened
 }
@@ -391,6 +401,7 @@ func (x *countIndex) counts(a staff.Access) Counts {
 		out.Teams[t.String()] = n
 	}
 	out.All, out.Unassigned, out.Snoozed, out.Trouble = sees.active, sees.free, sees.snoozed, sees.trouble
+	out.Views = x.viewNumbers(a)
 	return out
 }
 
@@ -413,21 +424,7 @@ func (x *countIndex) diff(y *countIndex) []string {
 			out = append(out, fmt.Sprintf("%+v: %+v in memory, %+v in the database", k, x.sums[k], y.sums[k]))
 		}
 	}
+	out = append(out, x.diffViews(y)...)
 	slices.Sort(out)
 	return out
-}
-
-// snapshot is a snapshot of the database: which transactions it holds.
-type snapshot struct {
-	epoch      int32
-	xmin, xmax uint64
-	running    map[uint64]bool
-}
-
-// holds reports whether what the event tells is part of the snapshot.
-func (s snapshot) holds(c events.Cursor) bool {
-	if c.Epoch != s.epoch {
-		return c.Epoch < s.epoch
-	}
-	return c.XID < s.xmin || c.XID < s.xmax && !s.running[c.XID]
 }

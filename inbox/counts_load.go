@@ -3,13 +3,16 @@ package inbox
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/postgres"
 )
 
@@ -19,10 +22,12 @@ FROM spine s LEFT JOIN LATERAL (SELECT epoch, xid, id FROM event ORDER BY epoch 
 
 	countTroubleSQL = `SELECT id, conversation_id, version FROM message WHERE status IN ('failed', 'uncertain') AND deleted_at IS NULL`
 
-	countRowsSQL = `SELECT id, version, status, coalesce(team_id, 0), coalesce(assignee_id, 0), in_count FROM conversation
+	countColumns = `id, version, status, coalesce(team_id, 0), coalesce(assignee_id, 0), in_count, channel_id, priority, tags, waiting_since`
+
+	countRowsSQL = `SELECT ` + countColumns + ` FROM conversation
 WHERE status IN ('open', 'waiting')
-UNION ALL SELECT id, version, status, coalesce(team_id, 0), coalesce(assignee_id, 0), in_count FROM conversation WHERE status = 'snoozed'
-UNION ALL SELECT id, version, status, coalesce(team_id, 0), coalesce(assignee_id, 0), in_count FROM conversation
+UNION ALL SELECT ` + countColumns + ` FROM conversation WHERE status = 'snoozed'
+UNION ALL SELECT ` + countColumns + ` FROM conversation
 WHERE status = 'closed' AND id = ANY ($1::bigint[])`
 
 	countAllMarksSQL = `SELECT r.conversation_id, r.agent_id, r.in_no FROM read_marker r JOIN conversation c ON c.id = r.conversation_id
@@ -46,6 +51,21 @@ func loadCounts(ctx context.Context, pool *pgxpool.Pool) (*countIndex, error) {
 		return x.fill(ctx, tx)
 	})
 	return x, err
+}
+
+// snapshot is a snapshot of the database: which transactions it holds.
+type snapshot struct {
+	epoch      int32
+	xmin, xmax uint64
+	running    map[uint64]bool
+}
+
+// holds reports whether what the event tells is part of the snapshot.
+func (s snapshot) holds(c events.Cursor) bool {
+	if c.Epoch != s.epoch {
+		return c.Epoch < s.epoch
+	}
+	return c.XID < s.xmin || c.XID < s.xmax && !s.running[c.XID]
 }
 
 // parse reads the text form of pg_snapshot: xmin:xmax:running,running.
@@ -100,9 +120,11 @@ func (x *countIndex) fill(ctx context.Context, tx pgx.Tx) error {
 	var id int64
 	var status Status
 	var r countRow
-	if _, err := pgx.ForEachRow(rows, []any{&id, &r.version, &status, &r.team, &r.assignee, &r.inCount}, func() error {
+	var waiting *time.Time
+	var tags []string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &r.version, &status, &r.team, &r.assignee, &r.inCount, &r.channel, &r.priority, &tags, &waiting}, func() error {
 		row := r
-		row.status, row.trouble = countStatusOf(status), perConversation[id]
+		row.status, row.trouble, row.tags, row.waiting = countStatusOf(status), perConversation[id], slices.Clone(tags), unixOf(waiting)
 		x.rows[id] = &row
 		return nil
 	}); err != nil {
@@ -121,7 +143,7 @@ func (x *countIndex) fill(ctx context.Context, tx pgx.Tx) error {
 	for _, r := range x.rows {
 		x.count(r, 1)
 	}
-	return nil
+	return x.fillViews(ctx, tx)
 }
 
 func eachMark(rows pgx.Rows, fn func(id, agent int64, inNo int32)) error {

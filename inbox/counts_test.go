@@ -51,6 +51,16 @@ func (o *office) countedBySQL(a staff.Access) Counts {
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	views, err := o.Views(o.ctx, a)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	c.Views = map[string]int{}
+	for _, v := range views {
+		if v.Filter.Status != string(Closed) {
+			c.Views[v.ID.String()] = len(o.pages(a, ListQuery{View: viewSaved + v.ID.String()}, 200))
+		}
+	}
 	var team int64
 	var n int
 	if _, err := pgx.ForEachRow(rows, []any{&team, &n}, func() error { c.Teams[fmt.Sprint(team)] = n; return nil }); err != nil {
@@ -113,6 +123,9 @@ func newShop(t *testing.T) *shop {
 		id := s.office.open(Open, team, 0)
 		s.open = append(s.open, id)
 	}
+	for i, f := range s.filters() {
+		s.save(s.agents[8], fmt.Sprintf("View %d", i), i%2 == 0, f)
+	}
 	tail := events.NewTailer(pool, b, log)
 	s.side = NewSidebar(pool, tail, log)
 	ctx, stop := context.WithCancel(context.Background())
@@ -132,6 +145,38 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
+// filters are one of each kind of condition, and some together.
+func (s *shop) filters() []ViewFilter {
+	return []ViewFilter{
+		{},
+		{Status: "open"},
+		{Status: "waiting"},
+		{Status: "snoozed"},
+		{Status: "closed"},
+		{TeamID: &s.teams[1]},
+		{Assignee: "me"},
+		{Assignee: "none", TeamID: &s.teams[0]},
+		{Assignee: s.agents[4].AgentID.String()},
+		{ChannelID: ptr(ids.ID(s.channel))},
+		{ChannelID: ptr(ids.ID(s.channel + 1))},
+		{Tag: "vip"},
+		{Priority: 2, Tag: "late"},
+		{WaitingMinutes: 5},
+		{Unread: true},
+		{Unread: true, Assignee: "me"},
+		{Unread: true, TeamID: &s.teams[0], Status: "open"},
+	}
+}
+
+func (s *shop) save(a staff.Access, name string, shared bool, f ViewFilter) View {
+	s.t.Helper()
+	v, err := s.CreateView(s.ctx, a, ViewInput{Name: name, Shared: shared, Filter: f})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return v
+}
+
 // op does one random thing that changes, or does not change, a number.
 func (s *shop) op(rnd *rand.Rand, sends *sync.Map) error {
 	id := s.open[rnd.IntN(len(s.open))]
@@ -140,7 +185,7 @@ func (s *shop) op(rnd *rand.Rand, sends *sync.Map) error {
 		_, err := s.UpdateConversation(s.ctx, a, id, p)
 		return err
 	}
-	switch rnd.IntN(12) {
+	switch rnd.IntN(15) {
 	case 0, 1:
 		return patch(ConversationPatch{Assignee: give(s.agents[rnd.IntN(len(s.agents))].AgentID)})
 	case 2:
@@ -160,6 +205,13 @@ func (s *shop) op(rnd *rand.Rand, sends *sync.Map) error {
 		return s.publish(EventConversationUpdated, id, nil, `WITH c AS (UPDATE conversation SET in_count = in_count + 1, version = version + 1 WHERE id = $1 RETURNING id, in_count)
 INSERT INTO message (at, id, conversation_id, kind, direction, author_kind, status, in_no)
 SELECT $2, $3, id, 'message', 'in', 'contact', 'received', in_count FROM c`, int64(id), k.At, k.ID)
+	case 12:
+		return patch(ConversationPatch{Priority: ptr(rnd.IntN(4))})
+	case 13:
+		return patch(ConversationPatch{Tags: &[][]string{{}, {"vip"}, {"late"}, {"late", "vip"}}[rnd.IntN(4)]})
+	case 14: // waits since a time that is no edge of a view
+		return s.publish(EventConversationUpdated, id, nil, `UPDATE conversation SET version = version + 1,
+	waiting_since = (ARRAY[NULL, now(), now() - interval '1 hour'])[$2] WHERE id = $1`, int64(id), 1+rnd.IntN(3))
 	case 10: // somebody reads to the end
 		reader := s.agents[rnd.IntN(len(s.agents))]
 		reader.Scope = staff.ScopeAll
@@ -190,6 +242,22 @@ func TestCountsAreWhatTheDatabaseCounts(t *testing.T) {
 	}
 	var sends sync.Map
 	var wg sync.WaitGroup
+	wg.Go(func() { // views come, change and go meanwhile
+		for i := range 40 {
+			v := s.save(s.agents[i%9], "Moving", i%3 == 0, s.filters()[i%17])
+			if i%2 == 0 {
+				in := ViewInput{Name: "Moved", Shared: i%4 == 0, Filter: s.filters()[(i+5)%17]}
+				if _, err := s.UpdateView(s.ctx, s.agents[i%9], v.ID, v.Version, in); err != nil {
+					t.Error(err)
+				}
+			}
+			if i%3 == 0 {
+				if err := s.DeleteView(s.ctx, s.agents[i%9], v.ID); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
 	for w := range writers {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(w), 7))
@@ -329,7 +397,7 @@ func TestCountsAreSmall(t *testing.T) {
 	const n = 100_000
 	for id := range int64(n) {
 		x.change(id, func(r *countRow) {
-			r.status, r.version, r.inCount, r.team, r.assignee = countActive, 1, 3, id%10, id%100
+			r.status, r.version, r.inCount, r.team, r.assignee = countOpen, 1, 3, id%10, id%100
 			r.mark(id%100, 2)
 			r.mark(1000, 1)
 		})
@@ -342,4 +410,36 @@ func TestCountsAreSmall(t *testing.T) {
 		t.Logf("%d bytes for one open conversation", each)
 	}
 	runtime.KeepAlive(x)
+}
+
+// TestWaitingViewsFollowTheClock: nothing happens but time, and the number moves.
+func TestWaitingViewsFollowTheClock(t *testing.T) {
+	t.Parallel()
+	x := newCountIndex()
+	a := staff.Access{AgentID: 5, Scope: staff.ScopeAll}
+	x.putView(View{ID: 1, AgentID: 5, Filter: ViewFilter{WaitingMinutes: 10}})
+	now := x.now
+	for id := range int64(3) {
+		x.change(id, func(r *countRow) { r.status, r.waiting = countOpen, now.Add(-time.Duration(id)*5*time.Minute).Unix() })
+	}
+	x.change(9, func(r *countRow) { r.status = countOpen }) // nobody waits there
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 1}, {4 * time.Minute, 1}, {5 * time.Minute, 2}, {10 * time.Minute, 3}, {time.Hour, 3}} {
+		moved := x.tick(now.Add(step.after))
+		if got := x.counts(a).Views["1"]; got != step.want {
+			t.Errorf("after %s: %d, want %d", step.after, got, step.want)
+		}
+		if again := x.tick(now.Add(step.after)); again {
+			t.Errorf("after %s: the same time moved something again (before: %v)", step.after, moved)
+		}
+	}
+	x.change(0, func(r *countRow) { r.waiting = 0 })
+	if got := x.counts(a).Views["1"]; got != 2 {
+		t.Errorf("%d after one was answered, want 2", got)
+	}
+	if got := x.counts(staff.Access{AgentID: 6, Scope: staff.ScopeAll}).Views; len(got) != 0 {
+		t.Errorf("somebody else counts a view that is not his: %v", got)
+	}
 }

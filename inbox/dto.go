@@ -132,6 +132,7 @@ type Counts struct {
 	Snoozed    int            `json:"snoozed"`
 	Teams      map[string]int `json:"teams"`
 	Trouble    int            `json:"trouble"`
+	Views      map[string]int `json:"views" doc:"of the saved views, by id; those of closed conversations have none"`
 }
 
 // Channel is one account of one kind, without its secrets.

@@ -29,6 +29,9 @@ type Draft struct {
 	SendAt      *time.Time
 	Seen        *uuid.UUID // the newest item on the agent's screen: something newer refuses the send once
 	Close       bool
+	Mentions    []Mention // of a note: who is told
+	// DraftVersion is the newest version of the saved draft that the sender knows; that draft ends with the send. 0 = none.
+	DraftVersion int
 }
 
 // The limits of what an agent may send at once.
@@ -52,6 +55,10 @@ func (d *Draft) check(now time.Time) error {
 		return errs.Field("attachments", "has more than %d files", maxSendFiles)
 	case d.SendAt != nil && (d.SendAt.Before(now.Add(-time.Minute)) || d.SendAt.After(now.Add(maxSendAhead))):
 		return errs.Field("send_at", "must lie in the future, within a year")
+	case len(d.Mentions) > 0 && !d.Note:
+		return errs.Field("mentions", "go with a note: the customer must not read them")
+	case len(d.Mentions) > maxMentions:
+		return errs.Field("mentions", "names more than %d", maxMentions)
 	case d.Note && d.ChannelID != nil:
 		return errs.Field("channel_id", "a note goes to no channel")
 	}
@@ -70,8 +77,8 @@ const (
 SELECT c.id, c.channel_id, c.contact_id, coalesce(c.assignee_id, 0), coalesce(c.team_id, 0), c.status, c.in_count
 FROM conversation c WHERE c.id = $4 AND ` + visibleSQL + ` FOR UPDATE`
 	insertPostSQL = `
-INSERT INTO message (at, id, conversation_id, kind, content, direction, author_kind, author_id, text, html, status, reply_to_at, reply_to_id, in_no, send_at)
-VALUES (clock_timestamp(), $1, $2, $3, $4, 'out', 'agent', $5, $6, $7, $8, $9, $10, $11, $12) RETURNING at`
+INSERT INTO message (at, id, conversation_id, kind, content, direction, author_kind, author_id, text, html, status, reply_to_at, reply_to_id, in_no, send_at, data)
+VALUES (clock_timestamp(), $1, $2, $3, $4, 'out', 'agent', $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING at`
 	insertOutboxSQL = `
 INSERT INTO outbox (client_id, channel_id, conversation_id, message_at, message_id, op, args, not_before)
 VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now() + make_interval(secs => $9)))`
@@ -116,8 +123,11 @@ func (d *Desk) Post(ctx context.Context, a staff.Access, conversation ids.ID, m 
 		}
 		channel = t.channel
 		var evs []events.Event
-		item, evs, err = put(ctx, tx, a, t, m)
-		return evs, err
+		if item, evs, err = put(ctx, tx, a, t, m); err != nil {
+			return nil, err
+		}
+		ended, err := draftSent(ctx, tx, a, int64(conversation), m.DraftVersion)
+		return append(evs, ended...), err
 	})
 	if err != nil {
 		return Item{}, err
@@ -235,9 +245,20 @@ func put(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (Item,
 	if err != nil {
 		return Item{}, nil, err
 	}
+	named, err := resolveMentions(ctx, tx, a, t, m.Mentions)
+	if err != nil {
+		return Item{}, nil, err
+	}
+	data, err := named.data()
+	if err != nil {
+		return Item{}, nil, err
+	}
 	key := MessageKey{ID: m.ID}
-	if err := tx.QueryRow(ctx, insertPostSQL, m.ID, t.id, kind, content, int64(a.AgentID), m.Text, m.HTML, status, reply.at(), reply.id(), t.inCount, m.SendAt).Scan(&key.At); err != nil {
+	if err := tx.QueryRow(ctx, insertPostSQL, m.ID, t.id, kind, content, int64(a.AgentID), m.Text, m.HTML, status, reply.at(), reply.id(), t.inCount, m.SendAt, data).Scan(&key.At); err != nil {
 		return Item{}, nil, fmt.Errorf("store message: %w", err)
+	}
+	if err := named.store(ctx, tx, t.id, key); err != nil {
+		return Item{}, nil, err
 	}
 	if err := bindUploads(ctx, tx, t, key, m.Attachments); err != nil {
 		return Item{}, nil, err

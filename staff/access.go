@@ -159,6 +159,28 @@ func (a Access) Actor() events.Actor {
 	return events.Actor{Kind: "agent", ID: int64(a.AgentID)}
 }
 
+const sqlColleagues = `
+SELECT a.id, a.name, a.role, a.scope, ARRAY(SELECT m.team_id FROM team_member m WHERE m.agent_id = a.id ORDER BY m.team_id)
+FROM agent a WHERE a.disabled_at IS NULL ORDER BY lower(a.name), a.id`
+
+// Colleagues lists everybody who is not disabled, by name, with what he may see: for whoever has to tell people about
+// something without showing it to those whom it does not concern.
+func Colleagues(ctx context.Context, db postgres.DB) ([]Access, error) {
+	rows, err := db.Query(ctx, sqlColleagues)
+	if err != nil {
+		return nil, fmt.Errorf("list colleagues: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Access, error) {
+		var a Access
+		err := row.Scan(&a.AgentID, &a.Name, &a.Role, &a.Scope, &a.Teams)
+		return a, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list colleagues: %w", err)
+	}
+	return list, nil
+}
+
 func validRole(r Role) bool {
 	return r == Admin || r == Supervisor || r == Member || r == Auditor
 }

@@ -13,7 +13,7 @@ import (
 
 type conversationListIn struct {
 	Page
-	View     string `query:"view" maxLength:"40" doc:"mine, unassigned, all, waiting, snoozed, closed, or team: with an id"`
+	View     string `query:"view" maxLength:"40" doc:"mine, unassigned, all, waiting, snoozed, closed, mentions, team: with an id, or saved: with an id"`
 	Team     ids.ID `query:"team"`
 	Assignee string `query:"assignee" maxLength:"20" doc:"an agent's id, me or none"`
 	Status   string `query:"status" enum:"open,waiting,snoozed,closed,"`

@@ -13,16 +13,18 @@ import (
 type messagePostIn struct {
 	ID   ids.ID `path:"id"`
 	Body struct {
-		ID          uuid.UUID   `json:"id" doc:"made by the client; the same id is the same message"`
-		Text        string      `json:"text" maxLength:"400000"`
-		HTML        string      `json:"html,omitempty" maxLength:"400000" doc:"formatted form: b i u s code pre a blockquote"`
-		Attachments []uuid.UUID `json:"attachments,omitempty" nullable:"false" maxItems:"10" doc:"ids of uploads"`
-		ChannelID   *ids.ID     `json:"channel_id,omitempty" doc:"another channel of the same person"`
-		Note        bool        `json:"note,omitempty" doc:"for colleagues only"`
-		ReplyTo     *uuid.UUID  `json:"reply_to,omitempty"`
-		SendAt      *time.Time  `json:"send_at,omitempty"`
-		Seen        *uuid.UUID  `json:"seen,omitempty" doc:"the newest item on the screen; something newer answers 409 with reason unseen"`
-		Close       bool        `json:"close,omitempty" doc:"close the conversation with it"`
+		ID           uuid.UUID       `json:"id" doc:"made by the client; the same id is the same message"`
+		Text         string          `json:"text" maxLength:"400000"`
+		HTML         string          `json:"html,omitempty" maxLength:"400000" doc:"formatted form: b i u s code pre a blockquote"`
+		Attachments  []uuid.UUID     `json:"attachments,omitempty" nullable:"false" maxItems:"10" doc:"ids of uploads"`
+		ChannelID    *ids.ID         `json:"channel_id,omitempty" doc:"another channel of the same person"`
+		Note         bool            `json:"note,omitempty" doc:"for colleagues only"`
+		ReplyTo      *uuid.UUID      `json:"reply_to,omitempty"`
+		SendAt       *time.Time      `json:"send_at,omitempty"`
+		Seen         *uuid.UUID      `json:"seen,omitempty" doc:"the newest item on the screen; something newer answers 409 with reason unseen"`
+		Close        bool            `json:"close,omitempty" doc:"close the conversation with it"`
+		Mentions     []inbox.Mention `json:"mentions,omitempty" nullable:"false" maxItems:"20" doc:"whom a note names"`
+		DraftVersion int             `json:"draft_version,omitempty" minimum:"0" doc:"the newest version of the saved draft that the sender knows: it ends with the send"`
 	}
 }
 
@@ -31,6 +33,7 @@ func (s *Server) messagePost(ctx context.Context, in *messagePostIn) (*one[inbox
 	return answer(s.deps.Desk.Post(ctx, CallerFrom(ctx), in.ID, inbox.Draft{
 		ID: b.ID, Text: b.Text, HTML: b.HTML, Attachments: b.Attachments, ChannelID: b.ChannelID, Note: b.Note, ReplyTo: b.ReplyTo,
 		SendAt: b.SendAt, Seen: b.Seen, Close: b.Close,
+		Mentions: b.Mentions, DraftVersion: b.DraftVersion,
 	}))
 }
 

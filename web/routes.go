@@ -9,7 +9,7 @@ import (
 
 // table is every way in. Who may call stands in the middle column; doc.go explains it.
 func (s *Server) table() []route {
-	return join(s.machineRoutes(), s.staffRoutes(), s.inboxRoutes(), s.crmRoutes(), s.channelRoutes())
+	return join(s.machineRoutes(), s.staffRoutes(), s.inboxRoutes(), s.deskRoutes(), s.crmRoutes(), s.channelRoutes())
 }
 
 func (s *Server) machineRoutes() []route {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/inbox"
+	"github.com/parley-hub/parley/inbox/notify"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/idem"
 	"github.com/parley-hub/parley/staff"
@@ -64,6 +65,7 @@ type Deps struct {
 	Files    *inbox.Files
 	// Finder searches; nil = it is not running.
 	Finder *inbox.Finder
+	Notify *notify.Service
 	// Sidebar keeps the counts; nil = they are not running.
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service

@@ -16,10 +16,12 @@ import (
 	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/inbox"
 	"github.com/parley-hub/parley/inbox/live"
+	"github.com/parley-hub/parley/inbox/notify"
 	"github.com/parley-hub/parley/internal/blob"
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/internal/clock"
 	"github.com/parley-hub/parley/internal/config"
+	"github.com/parley-hub/parley/internal/egress"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/jobs"
 	"github.com/parley-hub/parley/internal/postgres"
@@ -50,6 +52,7 @@ type hub struct {
 	deliverer *inbox.Deliverer
 	router    *inbox.Router
 	live      *live.Hub
+	notify    *notify.Service
 }
 
 // startHub makes and starts everything. After an error nothing of it runs any more.
@@ -187,19 +190,26 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	typist := inbox.NewTypist(pool, h.bus, supervisor.Adapter, log)
 	h.live = live.New(live.Config{BaseURL: h.url, AgentTypes: typist.AgentTypes}, h.tailer, h.bus, directory{pool, h.desk}, counter{sidebar}, log)
 	answerFrames(h.live, pool, h.staff, h.desk)
+	h.notify = notify.New(notify.Config{BaseURL: h.url, Looking: h.live.Looking}, pool, h.bus, h.box, egress.Guard{Allow: prefixes(c.cfg.EgressAllow)}, log)
+	if err := h.notify.Prepare(ctx); err != nil {
+		return err
+	}
 
 	h.tailer.Subscribe(h.router.Observe)
 	h.tailer.Subscribe(snooze.Observe)
 	h.tailer.Subscribe(forgetSetup(c.cfg.DataDir))
-	followers := events.NewFollowers(pool, h.tailer, h.leases, log, events.AuditFollower(events.AuditKinds()), inbox.SearchFollower())
+	followers := events.NewFollowers(pool, h.tailer, h.leases, log,
+		events.AuditFollower(events.AuditKinds()), inbox.SearchFollower(), h.notify.Follower())
 
-	runner, err := jobs.New(pool, log.With("component", "jobs"), slices.Concat(h.chores(), h.channels.Workers(), inbox.SearchWorkers(pool, log))...)
+	runner, err := jobs.New(pool, log.With("component", "jobs"),
+		slices.Concat(h.chores(), h.channels.Workers(), inbox.SearchWorkers(pool, log), h.desk.Workers(), h.notify.Workers())...)
 	if err != nil {
 		return err
 	}
 	server, err := web.New(h.webConfig(c.cfg, listener), web.Deps{
 		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files, Finder: h.finder,
-		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Forms: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
+		Sidebar: sidebar, CRM: h.people, Notify: h.notify, Hooks: hooks{supervisor}, Forms: hooks{supervisor}, Live: socket{h.live}, Log: log,
+		Metrics:  h.metrics(),
 		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
 	})
 	if err != nil {
@@ -263,13 +273,18 @@ type orphansDue struct{}
 func (orphansDue) Kind() string { return "orphaned_files" }
 
 func (h *hub) webConfig(cfg config.Config, listener net.Listener) web.Config {
-	var proxies []netip.Prefix
-	for _, s := range cfg.TrustedProxies {
-		if p, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil { // the settings were checked
-			proxies = append(proxies, p)
+	return web.Config{Listen: cfg.Listen, Listener: listener, BaseURL: h.url, TrustedProxies: prefixes(cfg.TrustedProxies), Version: version}
+}
+
+// prefixes reads networks of the settings, which were checked.
+func prefixes(list []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range list {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil {
+			out = append(out, p)
 		}
 	}
-	return web.Config{Listen: cfg.Listen, Listener: listener, BaseURL: h.url, TrustedProxies: proxies, Version: version}
+	return out
 }
 
 func (h *hub) metrics() *prometheus.Registry {

@@ -26,20 +26,33 @@ func audienceOf(e *events.Event) audience {
 	switch noun {
 	case "session", "login", "token", "audit", "invitation":
 		return nobody
-	case "read":
+	case "read", "draft", "notification", "bulk":
 		return oneAgent
 	case "agent": // how somebody gets in is nobody's business: agent.password_changed, agent.totp_removed
 		if what == "created" || what == "updated" || what == "deleted" {
 			return everybody
 		}
-	case "contact", "lead", "team", "channel", "setting":
+	case "contact", "lead", "team", "channel", "setting", "canned":
 		return everybody
+	case "view":
+		if shared(e) {
+			return everybody
+		}
+		return oneAgent
 	case "conversation", "message", "call":
 		if e.ConversationID != 0 {
 			return byScope
 		}
 	}
 	return nobody
+}
+
+// shared reports whether a saved view is everybody's; its maker's own is his alone.
+func shared(e *events.Event) bool {
+	var body struct {
+		Shared bool `json:"shared"`
+	}
+	return json.Unmarshal(e.Raw, &body) == nil && body.Shared
 }
 
 // prepared is an event with its frames, made once for all sockets.

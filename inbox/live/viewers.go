@@ -95,6 +95,13 @@ func (h *Hub) viewersOf(conversation int64) []int64 {
 	return unique(agents)
 }
 
+// Looking reports whether an agent has a conversation on the screen just now, on any node.
+func (h *Hub) Looking(agent, conversation int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Contains(h.viewersOf(conversation), agent)
+}
+
 func unique(agents []int64) []int64 {
 	slices.Sort(agents)
 	return slices.Compact(agents)

@@ -37,6 +37,8 @@ type Follower struct {
 	Handle func(ctx context.Context, tx pgx.Tx, evs []Event) error
 	// Kinds are prefixes of the wanted kinds, such as "conversation."; none means all.
 	Kinds []string
+	// After runs when what Handle wrote was committed: for hints, which may get lost. It must not block.
+	After func()
 	// FromStart makes a follower that has no cursor yet begin with the oldest event instead of the next one.
 	FromStart bool
 	// Pace is the least time between two transactions, unless there is enough for a full one: who need not be quick
@@ -323,6 +325,9 @@ func (l *loop) apply(ctx context.Context, evs []Event) error {
 	l.at, l.saved, l.savedAt, l.skipped = to, to, time.Now(), 0
 	l.paced, l.full = l.savedAt, len(evs) == followBatch
 	l.handled.Send(to.cursor)
+	if l.After != nil && len(wanted) > 0 {
+		l.After()
+	}
 	return nil
 }
 

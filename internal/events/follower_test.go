@@ -111,6 +111,38 @@ func TestTwoNodesApplyOnce(t *testing.T) {
 	}
 }
 
+// TestAfterComesAfterTheCommit: whoever is woken by it finds what was written, and a failure wakes nobody.
+func TestAfterComesAfterTheCommit(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.Server(t)
+	copyTable(t, pool)
+	seen := make(chan int, 8)
+	var failed atomic.Bool
+	good := copier(t)
+	s := newSpine(t, pool)
+	s.follow(t, Follower{
+		Name: "hint", FromStart: true,
+		Handle: func(ctx context.Context, tx pgx.Tx, evs []Event) error {
+			if err := good(ctx, tx, evs); err != nil || !failed.CompareAndSwap(false, true) {
+				return err
+			}
+			return errors.New("the first time fails")
+		},
+		After: func() {
+			var n int
+			if err := pool.QueryRow(context.WithoutCancel(t.Context()), `SELECT count(*) FROM copied`).Scan(&n); err != nil {
+				t.Error(err)
+			}
+			seen <- n
+		},
+	})
+	write(t, pool, some(0, 1)...)
+	Wake(s.bus)
+	if n := <-seen; n != 1 {
+		t.Errorf("%d rows were there, want the one that was committed", n)
+	}
+}
+
 func TestPoisonIsParked(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.Server(t)

@@ -8,6 +8,7 @@ const screens = [
   '/settings/channels/new',
   '/settings/teams/new',
   '/settings/hours/new',
+  '/settings/canned/new',
   '/settings/agents/invite',
   '/settings/tokens/new',
   '/settings/trouble/uncertain',

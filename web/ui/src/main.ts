@@ -12,3 +12,7 @@ router.start()
 // The words are one small chunk: nothing is drawn in a language that nobody asked for.
 await i18n.start()
 mount(App, { target: document.getElementById('app')! })
+
+// The application's shell without a network, and what comes by Web Push. Not while developing: it would keep old files.
+if (import.meta.env.PROD && 'serviceWorker' in navigator)
+  navigator.serviceWorker.register('/sw.js').catch(() => {}) // a private window may refuse: everything else works

@@ -7,6 +7,7 @@ export const settingsPages = [
   'teams',
   'agents',
   'hours',
+  'canned',
   'general',
   'signin',
   'tokens',
@@ -14,6 +15,7 @@ export const settingsPages = [
   'audit',
   'data',
   'profile',
+  'notifications',
   'security',
 ] as const
 export type SettingsPage = (typeof settingsPages)[number]
@@ -22,7 +24,7 @@ export type Route =
   | { name: 'login'; next?: string }
   | { name: 'setup'; token: string }
   | { name: 'invite'; token: string }
-  /** view: mine, unassigned, all, team:{id}, snoozed, closed, waiting; message: the one to show */
+  /** view: mine, unassigned, all, mentions, team:{id}, saved:{id}, snoozed, closed, waiting; message: the one to show */
   | { name: 'inbox'; view: string; id?: string; message?: string }
   | { name: 'contacts'; id?: string }
   /** sub: an id, or "new"; tab: a part of that thing's page */

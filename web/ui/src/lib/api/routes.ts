@@ -6,6 +6,10 @@ import type {
   AgentStatus,
   Attachment,
   AuditRow,
+  Bulk,
+  BulkChange,
+  BulkFailure,
+  Canned,
   Channel,
   ChannelTest,
   Contact,
@@ -24,13 +28,18 @@ import type {
   List,
   Locale,
   Me,
+  Mention,
+  Mentionable,
   MergeResult,
   NewMessage,
+  Notice,
+  NoticeSettings,
   OutboxRow,
   Pipeline,
   Quarantined,
   Revision,
   Role,
+  SavedDraft,
   Scope,
   Session,
   Settings,
@@ -41,6 +50,7 @@ import type {
   Token,
   TotpSetup,
   TotpState,
+  View,
 } from './types'
 
 interface Spec {
@@ -86,6 +96,21 @@ export interface ConversationPatch {
   team_id?: ID | null
   priority?: 0 | 1 | 2 | 3
   tags?: string[]
+}
+export type NewCanned = Pick<Canned, 'scope' | 'team_id' | 'shortcut' | 'title' | 'text'> & {
+  attachments: string[]
+}
+export type NewView = Pick<View, 'name' | 'shared' | 'filter'>
+export interface DraftBody {
+  /** The newest version that I know. */
+  version: number
+  text: string
+  html: string
+  note: boolean
+  channel_id: ID | null
+  reply_to: string | null
+  attachments: string[]
+  mentions: Mention[]
 }
 export type ConversationQuery = Page & {
   view?: string
@@ -232,6 +257,43 @@ export interface Routes {
   }
   '/api/conversations/{id}/messages/{mid}/revisions': { get: Op<{ path: ByMessage; ok: List<Revision> }> }
   '/api/conversations/{id}/read': { post: Op<{ path: ById; body: { message_id: string }; ok: None }> }
+  '/api/drafts': { get: Op<{ ok: List<SavedDraft> }> }
+  '/api/conversations/{id}/draft': {
+    get: Op<{ path: ById; ok: SavedDraft }>
+    put: Op<{ path: ById; body: DraftBody; ok: SavedDraft }>
+  }
+  '/api/conversations/{id}/mentionable': { get: Op<{ path: ById; ok: List<Mentionable> }> }
+  '/api/canned': { get: Op<{ ok: List<Canned> }>; post: Op<{ body: NewCanned; ok: Canned }> }
+  '/api/canned/{id}': {
+    patch: Op<{ path: ById; body: NewCanned & { version: number }; ok: Canned }>
+    delete: Op<{ path: ById; ok: None }>
+  }
+  '/api/canned/{id}/use': { post: Op<{ path: ById; ok: List<Attachment> }> }
+  '/api/views': { get: Op<{ ok: List<View> }>; post: Op<{ body: NewView; ok: View }> }
+  '/api/views/{id}': {
+    patch: Op<{ path: ById; body: NewView & { version: number }; ok: View }>
+    delete: Op<{ path: ById; ok: None }>
+  }
+  '/api/bulk': {
+    get: Op<{ ok: List<Bulk> }>
+    post: Op<{ body: { ids?: ID[]; view?: string; change: BulkChange }; ok: Bulk }>
+  }
+  '/api/bulk/{id}/failures': { get: Op<{ path: ById; query: Page; ok: List<BulkFailure> }> }
+  '/api/bulk/{id}/undo': { post: Op<{ path: ById; ok: Bulk }> }
+  '/api/notifications': { get: Op<{ query: Page; ok: List<Notice> }> }
+  '/api/notifications/unread': { get: Op<{ ok: { unread: number } }> }
+  '/api/notifications/read': {
+    post: Op<{ body: { ids?: ID[]; conversation_id?: ID; all?: boolean }; ok: None }>
+  }
+  '/api/me/notifications': {
+    get: Op<{ ok: NoticeSettings }>
+    put: Op<{ body: NoticeSettings; ok: NoticeSettings }>
+  }
+  '/api/push/key': { get: Op<{ ok: { key: string } }> }
+  '/api/push/subscriptions': {
+    post: Op<{ body: { endpoint: string; keys: { p256dh: string; auth: string } }; ok: { id: ID } }>
+  }
+  '/api/push/subscriptions/{id}': { delete: Op<{ path: ById; ok: None }> }
   '/api/uploads': { post: Op<{ body: FormData; ok: Attachment }> }
   '/api/counts': { get: Op<{ ok: Counts }> }
   '/api/outbox': {

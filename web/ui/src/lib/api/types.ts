@@ -376,6 +376,123 @@ export interface Counts {
   teams: Record<ID, number>
   /** Failed and uncertain sends that I may see. */
   trouble: number
+  /** Of saved views; one of closed conversations has no number. */
+  views: Record<ID, number>
+}
+/** Whom a note names. */
+export interface Mention {
+  kind: 'agent' | 'team'
+  id: ID
+  name: string
+}
+export interface Mentionable extends Mention {
+  /** How many of them may see the conversation. */
+  seeing: number
+  members: number
+}
+/** What I began to write, as the server keeps it for all my devices. */
+export interface SavedDraft {
+  agent_id: ID
+  conversation_id: ID
+  version: number
+  text: string
+  html: string
+  note: boolean
+  channel_id: ID | null
+  reply_to: { id: string; author: string; text: string } | null
+  attachments: Attachment[]
+  mentions: Mention[]
+  /** Too long for an event: fetch it. */
+  truncated: boolean
+  updated_at: string
+}
+export type CannedScope = 'own' | 'team' | 'all'
+export interface Canned {
+  id: ID
+  version: number
+  scope: CannedScope
+  agent_id: ID
+  team_id: ID | null
+  shortcut: string
+  title: string
+  text: string
+  attachments: { id: string; kind: string; name: string; type: string; size: number }[]
+  used: number
+  used_at: string | null
+  /** I may change it. */
+  mine: boolean
+}
+export type NoticeKind = 'assigned' | 'message' | 'mention' | 'queue'
+/** One line of the bell. */
+export interface Notice {
+  id: ID
+  version: number
+  agent_id: ID
+  kind: NoticeKind
+  conversation_id: ID
+  message_id: string | null
+  /** The customer's name. */
+  title: string
+  text: string
+  /** The colleague who did it; "" = the customer, or the hub. */
+  actor: string
+  times: number
+  at: string
+  read_at: string | null
+}
+export type NoticeHow = 'off' | 'bell' | 'push'
+export type NoticeSettings = Record<NoticeKind, NoticeHow> & { sound: boolean }
+/** What is done to each of many conversations. */
+export interface BulkChange {
+  status?: ConversationStatus
+  snoozed_until?: string | null
+  /** null = nobody */
+  assignee_id?: ID | null
+  team_id?: ID | null
+  tags_add?: string[]
+  tags_remove?: string[]
+}
+export interface Bulk {
+  id: ID
+  version: number
+  agent_id: ID
+  change: BulkChange
+  undo_of: ID | null
+  state: 'running' | 'done'
+  total: number
+  done: number
+  failed: number
+  can_undo: boolean
+  created_at: string
+  finished_at: string | null
+}
+export interface BulkFailure {
+  no: number
+  conversation_id: ID
+  /** "0" = I may not see it. */
+  number: string
+  name: string
+  error: string
+}
+export interface ViewFilter {
+  status: 'active' | 'open' | 'waiting' | 'snoozed' | 'closed'
+  team_id: ID | null
+  /** An agent's id, "me", "none", or "" for anybody. */
+  assignee: string
+  channel_id: ID | null
+  tag: string
+  /** At least this. */
+  priority: number
+  waiting_minutes: number
+  unread: boolean
+}
+export interface View {
+  id: ID
+  version: number
+  agent_id: ID
+  shared: boolean
+  name: string
+  filter: ViewFilter
 }
 export interface Timeline {
   items: Item[]
@@ -394,6 +511,8 @@ export interface NewMessage {
   /** The newest item on the screen; 409 "unseen" with {items} when something newer came in. */
   seen?: string
   close?: boolean
+  mentions?: Mention[]
+  draft_version?: number
 }
 export interface Revision {
   no: number
@@ -553,6 +672,14 @@ export interface EventData {
   'channel.updated': Omit<Channel, 'settings' | 'settings_set'>
   'channel.deleted': Omit<Channel, 'settings' | 'settings_set'>
   'setting.updated': { key: string }
+  'draft.updated': SavedDraft
+  'canned.updated': { id: ID }
+  'canned.deleted': { id: ID }
+  'notification.updated': Notice
+  'notification.read': { agent_id: ID; ids: ID[]; conversation_id: ID | null; all: boolean }
+  'bulk.updated': Bulk
+  'view.updated': View
+  'view.deleted': View
 }
 export type EventKind = keyof EventData
 export type EventFrame = {

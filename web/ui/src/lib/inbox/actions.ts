@@ -63,23 +63,6 @@ export class Actions {
     return this.change(id, { status: 'snoozed', snoozed_until: until.toISOString() })
   }
 
-  async bulk(ids: readonly ID[], change: (row: Conversation) => Change | null): Promise<void> {
-    const work = ids.flatMap((id) => {
-      const row = this.#live.conversations.get(id)
-      const wanted = row && change(row)
-      return wanted ? [{ id, wanted }] : []
-    })
-    let failed = 0
-    // A few at a time: a selection of two hundred must not become two hundred requests at once.
-    const next = async (): Promise<void> => {
-      for (let job = work.shift(); job; job = work.shift())
-        if (!(await this.change(job.id, job.wanted))) failed++
-    }
-    const total = work.length
-    await Promise.all([next(), next(), next(), next()])
-    if (total - failed > 0) toasts.good(t('inbox.bulk.done', { count: total - failed }))
-  }
-
   async message(
     item: Item,
     run: (api: Client, path: { id: ID; mid: string }) => Promise<Item>,

@@ -1,4 +1,4 @@
-import type { Attachment, Channel, Contact, ID, Item, NewMessage } from '$lib/api/types'
+import type { Attachment, Channel, Contact, ID, Item, Mention, NewMessage } from '$lib/api/types'
 import { addressOf } from '$lib/crm/identity-kind'
 import type { Live } from '$lib/live/live.svelte'
 import { isBlank, type Draft, type Drafts } from './drafts.svelte'
@@ -36,6 +36,8 @@ export class Composer {
   channelId = $state<ID | null>(null)
   replyTo = $state.raw<Draft['reply_to']>(null)
   uploads = $state.raw<readonly Upload[]>([])
+  /** Whom the note names; one whose name is not in the text any more is not told. */
+  mentions = $state.raw<readonly Mention[]>([])
   /** A message of mine that is being corrected. */
   editing = $state.raw<Item | null>(null)
   /** What came in while it was being written: shown before it goes out. */
@@ -92,8 +94,45 @@ export class Composer {
       channel_id: this.channelId,
       reply_to: this.replyTo,
       attachments: this.uploads.flatMap((upload) => (upload.attachment ? [upload.attachment] : [])),
+      mentions: this.named(),
       at: Date.now(),
     })
+  }
+
+  /** Whether the server has the draft. */
+  get saved(): boolean {
+    return this.#drafts.saved(this.conversation)
+  }
+
+  /** Another device of mine changed the draft. */
+  adopt(): void {
+    const draft = this.#drafts.get(this.conversation)
+    if (this.editing) {
+      this.#aside = draft ? nodesOf(draft) : []
+      return
+    }
+    const loading = this.uploads.filter((upload) => upload.state !== 'done')
+    if (draft) this.#restore(draft)
+    else {
+      this.nodes = []
+      this.uploads = []
+      this.mentions = []
+      this.replyTo = null
+      this.note = false
+    }
+    this.uploads = [...this.uploads, ...loading]
+    this.revision++
+  }
+
+  /** A colleague or a team is called: that is for the house only. */
+  mention(who: Mention): void {
+    if (!this.mentions.some((m) => m.kind === who.kind && m.id === who.id))
+      this.mentions = [...this.mentions, who]
+    if (!this.note) this.setNote(true)
+  }
+
+  named(): Mention[] {
+    return this.mentions.filter((m) => this.text.includes(`@${m.name}`))
   }
 
   setNote(on: boolean): void {
@@ -153,8 +192,11 @@ export class Composer {
     const body: NewMessage = { id: crypto.randomUUID(), text: plain(nodes) }
     if (formatted(nodes) && !this.note && channel?.capabilities.formatting) body.html = toHtml(nodes)
     if (files.length > 0) body.attachments = files.map((file) => file.id)
-    if (this.note) body.note = true
-    else {
+    if (this.note) {
+      body.note = true
+      const named = this.named()
+      if (named.length > 0) body.mentions = named
+    } else {
       if (this.channelId && this.channelId !== row.channel_id) body.channel_id = this.channelId
       if (this.replyTo) body.reply_to = this.replyTo.id
       if (options.at) body.send_at = options.at.toISOString()
@@ -162,6 +204,8 @@ export class Composer {
       if (newest) body.seen = newest
       if (options.close) body.close = true
     }
+    const known = this.#drafts.version(this.conversation)
+    if (known > 0) body.draft_version = known
     const local = this.#local(body, files, channel)
     this.#clear()
     this.#sends.send(this.conversation, body, local)
@@ -176,6 +220,7 @@ export class Composer {
     this.note = local.kind === 'note'
     this.channelId = body.channel_id ?? null
     this.replyTo = local.reply_to
+    this.mentions = [...this.mentions, ...(body.mentions ?? [])]
     const have = new Set(this.uploads.map((upload) => upload.attachment?.id))
     this.uploads = [
       ...this.uploads,
@@ -245,7 +290,7 @@ export class Composer {
       truncated: false,
       html: body.html ?? '',
       subject: '',
-      data: {},
+      data: body.mentions ? { mentions: body.mentions } : {},
       attachments,
       status: body.note ? 'sent' : 'queued',
       error: '',
@@ -264,8 +309,9 @@ export class Composer {
   }
 
   #restore(draft: Draft): void {
-    this.nodes = draft.html ? parseRich(draft.html) : draft.text ? [draft.text] : []
+    this.nodes = nodesOf(draft)
     this.note = draft.note
+    this.mentions = draft.mentions
     this.channelId = draft.channel_id
     this.replyTo = draft.reply_to
     this.uploads = draft.attachments.map((attachment) => new Upload(attachment))
@@ -274,6 +320,7 @@ export class Composer {
   #clear(): void {
     this.nodes = []
     this.uploads = []
+    this.mentions = []
     this.replyTo = null
     this.unseen = []
     this.held = null
@@ -304,4 +351,8 @@ export class Composer {
     this.#typed = 0
     this.#live.typing(this.conversation, false)
   }
+}
+
+function nodesOf(draft: Draft): readonly RichNode[] {
+  return draft.html ? parseRich(draft.html) : draft.text ? [draft.text] : []
 }

@@ -8,6 +8,8 @@ import type { Live } from '$lib/live/live.svelte'
 import { viewQuery, type ViewKey } from '$lib/live/views'
 import { router } from '$lib/router.svelte'
 import { Actions } from './actions'
+import { Bulks } from './bulks.svelte'
+import { CannedAnswers } from './canned.svelte'
 import { Composer } from './composer.svelte'
 import { Drafts } from './drafts.svelte'
 import { Search } from './search.svelte'
@@ -20,6 +22,8 @@ export class Inbox {
   readonly api: Client
   readonly actions: Actions
   readonly drafts: Drafts
+  readonly canned: CannedAnswers
+  readonly bulks: Bulks
   readonly sends: Sends
   readonly find: Search
   readonly selected = new SvelteSet<ID>()
@@ -43,7 +47,12 @@ export class Inbox {
     this.live = live
     this.api = api
     this.actions = new Actions(live, api)
-    this.drafts = new Drafts(live.me)
+    this.drafts = new Drafts(live.me, api)
+    this.drafts.onChange = (conversation) => {
+      if (this.composer?.conversation === conversation) this.composer.adopt()
+    }
+    this.canned = new CannedAnswers(live, api)
+    this.bulks = new Bulks(live, api)
     this.sends = new Sends(live, api)
     this.find = new Search(api)
     this.sends.onUnseen = (sending, unseen) => {
@@ -58,7 +67,13 @@ export class Inbox {
   start(): () => void {
     this.sends.resume()
     this.#stops.push(
-      this.drafts.follow(),
+      this.drafts.follow(this.live),
+      this.canned.follow(),
+      this.bulks.follow(),
+      // Only the server knows which notes name me: its news is the occasion to look.
+      this.live.on('notification.updated', (n) => {
+        if (n.kind === 'mention' && this.view === 'mentions') void this.list?.refresh()
+      }),
       this.live.on('conversation.gone', ({ id }) => {
         this.selected.delete(id)
         if (this.thread?.id === id) this.thread.missing = true
@@ -182,8 +197,25 @@ export class Inbox {
     return new Composer(this.live, this.drafts, this.sends, item.conversation_id)
   }
 
+  /** How many conversations the view has, where that is known. */
+  get viewCount(): number | undefined {
+    const counts = this.live.counts
+    const [kind, id] = this.view.split(':')
+    if (kind === 'team') return counts?.teams[id!]
+    if (kind === 'saved') return counts?.views?.[id!]
+    return counts?.[this.view as 'mine' | 'unassigned' | 'all' | 'snoozed']
+  }
+
+  /** The view that is shown was saved anew. */
+  reload(): void {
+    if (this.list) this.#load()
+  }
+
   #load(): void {
-    const query = viewQuery(this.view, this.live.me)
+    const saved = this.view.startsWith('saved:')
+      ? this.live.directory.views.get(this.view.slice('saved:'.length))
+      : undefined
+    const query = viewQuery(this.view, this.live.me, saved)
     if (this.list?.query.key === query.key) return
     if (this.list) this.live.dispose(this.list)
     this.list = this.live.view(query)

@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity'
 import type { Client } from '$lib/api/client'
-import type { Agent, Channel, ID, List, Pipeline, Tag, Team } from '$lib/api/types'
+import type { Agent, Channel, ID, List, Pipeline, Tag, Team, View } from '$lib/api/types'
 import { VersionedMap } from './versioned-map.svelte'
 
 const PAGE = 200
@@ -10,6 +10,7 @@ export class Directory {
   readonly agents = new VersionedMap<Agent>()
   readonly teams = new VersionedMap<Team>()
   readonly channels = new VersionedMap<Channel>()
+  readonly views = new VersionedMap<View>()
   readonly pipelines = new SvelteMap<ID, Pipeline>()
   tags = $state.raw<readonly Tag[]>([])
   undoSeconds = $state(5)
@@ -28,6 +29,7 @@ export class Directory {
       all((query) => api.get('/api/agents', { query })).then((rows) => this.agents.replace(rows)),
       all((query) => api.get('/api/teams', { query })).then((rows) => this.teams.replace(rows)),
       all((query) => api.get('/api/channels', { query })).then((rows) => this.channels.replace(rows)),
+      api.get('/api/views').then(({ items }) => this.views.replace(items)),
       this.loadPipelines(),
       this.loadTags(),
       this.loadSettings(),

@@ -110,6 +110,7 @@ export class Live {
     const lost = () => this.#socket.lost()
     const visible = () => {
       if (document.visibilityState === 'visible') probe()
+      this.#look()
     }
     addEventListener('online', probe)
     addEventListener('offline', lost)
@@ -176,7 +177,13 @@ export class Live {
   /** Tells colleagues where I look. */
   watch(conversation: ID | null): void {
     this.#watched = conversation
-    this.#socket.send({ type: 'watch', conversation_id: conversation })
+    this.#look()
+  }
+
+  /** Nobody looks at a tab that is hidden: then he is told what comes in. */
+  #look(): void {
+    const hidden = document.visibilityState === 'hidden'
+    this.#socket.send({ type: 'watch', conversation_id: hidden ? null : this.#watched })
   }
 
   typing(conversation: ID, on: boolean): void {
@@ -285,6 +292,10 @@ export class Live {
         return this.directory.channels.put({ settings: {}, settings_set: [], ...frame.data })
       case 'channel.deleted':
         return this.directory.channels.remove(frame.data.id)
+      case 'view.updated':
+        return this.directory.views.put(frame.data)
+      case 'view.deleted':
+        return this.directory.views.hide(frame.data.id)
       case 'setting.updated':
         this.directory.loadSettings().catch(() => {}) // the old value serves until the next load
         return

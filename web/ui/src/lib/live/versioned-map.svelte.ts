@@ -45,6 +45,11 @@ export class VersionedMap<T extends Versioned> {
     for (const row of rows) this.put(row)
   }
 
+  /** Takes it away from this screen, while elsewhere it goes on: a newer version may come back. */
+  hide(id: ID): void {
+    this.#rows.delete(id)
+  }
+
   remove(id: ID): void {
     this.#deleted.add(id)
     this.#rows.delete(id)

@@ -1,9 +1,11 @@
+import Bell from '@lucide/svelte/icons/bell'
 import Building2 from '@lucide/svelte/icons/building-2'
 import CalendarClock from '@lucide/svelte/icons/calendar-clock'
 import Database from '@lucide/svelte/icons/database'
 import Fingerprint from '@lucide/svelte/icons/fingerprint'
 import KeyRound from '@lucide/svelte/icons/key-round'
 import MailWarning from '@lucide/svelte/icons/mail-warning'
+import MessageSquareText from '@lucide/svelte/icons/message-square-text'
 import Radio from '@lucide/svelte/icons/radio'
 import ScrollText from '@lucide/svelte/icons/scroll-text'
 import ShieldCheck from '@lucide/svelte/icons/shield-check'
@@ -27,6 +29,7 @@ export const groups: { id: 'workspace' | 'people' | 'system' | 'me'; entries: En
     id: 'workspace',
     entries: [
       { page: 'channels', icon: Radio },
+      { page: 'canned', icon: MessageSquareText },
       { page: 'trouble', icon: MailWarning },
       { page: 'general', icon: Building2, needs: 'settings.manage' },
     ],
@@ -52,6 +55,7 @@ export const groups: { id: 'workspace' | 'people' | 'system' | 'me'; entries: En
     id: 'me',
     entries: [
       { page: 'profile', icon: UserRound },
+      { page: 'notifications', icon: Bell },
       { page: 'security', icon: ShieldCheck },
     ],
   },
