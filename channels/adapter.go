@@ -66,6 +66,14 @@ type Kind struct {
 	New   func(a Account) (Adapter, error)
 }
 
+// ProbeError says which step of a probe failed.
+type ProbeError struct {
+	Step string // a name for the screen, e.g. imap_login
+	Msg  string // a sentence for the admin
+}
+
+func (e *ProbeError) Error() string { return e.Msg }
+
 // FieldError refuses one setting.
 type FieldError struct{ Field, Msg string }
 
@@ -86,6 +94,8 @@ type Capabilities struct {
 	Receipts      bool     `json:"receipts"`       // delivered and read come back
 	Deduplicates  bool     `json:"deduplicates"`   // a send repeated with the same ClientID reaches the customer once
 	FirstContact  bool     `json:"first_contact"`  // can write first
+	Subject       bool     `json:"subject"`        // messages have a subject
+	Recipients    bool     `json:"recipients"`     // to, cc and bcc can be set
 	ParallelSends int      `json:"parallel_sends"` // conversations served at once; 0 = 8
 }
 
