@@ -51,19 +51,23 @@ type Account struct {
 	Settings json.RawMessage   // merged: plain and secret settings, one JSON object
 	Cursors  map[string]string // as stored by the last committed batch
 	BaseURL  string            // public address of the hub, for webhooks; no slash at the end
+	Key      []byte            // secret of this channel alone, for signing what leaves and comes back; the same at every start
 	Region   string            // default region of phone numbers (ISO 3166), may be ""
 }
 
 // Kind makes adapters of one kind and knows which of its settings are secret.
 type Kind struct {
 	Name string
-	// Secrets names the settings that are sealed at rest and never given out again.
+	// Secrets names the settings that are sealed at rest and never given out again; "imap.password" stands inside the
+	// object "imap".
 	Secrets []string
 	// Check validates settings before anything is stored; the error is an *errs-style field error made by FieldError.
 	Check func(settings json.RawMessage) error
 	// Probe connects once and says in words which step failed; used by "test this channel".
 	Probe func(ctx context.Context, a Account) error
 	New   func(a Account) (Adapter, error)
+	// Suggest, when set, finds the settings for an address; the answer is what the settings form fills in.
+	Suggest func(ctx context.Context, address string) (any, error)
 }
 
 // ProbeError says which step of a probe failed.

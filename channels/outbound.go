@@ -74,6 +74,12 @@ type Identifier interface {
 	ProviderID(clientID string) string
 }
 
+// RawReader is an adapter whose files stand inside the bytes of the message that carries them (Inbound.Raw): the hub hands
+// back what it has kept, and asks FetchMedia only when it has nothing.
+type RawReader interface {
+	MediaFromRaw(raw []byte, ref json.RawMessage, w io.Writer) (MediaInfo, error)
+}
+
 // ErrMediaGone means the provider no longer gives the file out: the attachment is shown as expired.
 var ErrMediaGone = errors.New("the provider no longer has this file")
 

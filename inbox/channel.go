@@ -194,18 +194,7 @@ func (c *Channels) changeSettings(ctx context.Context, tx pgx.Tx, old Channel, s
 	if err != nil {
 		return err
 	}
-	merged := map[string]any{}
-	for name, v := range settings {
-		merged[name] = v
-	}
-	for _, s := range k.Secrets {
-		if v, given := merged[s]; !given || v == "" {
-			if kept, had := before[s]; had {
-				merged[s] = kept
-			}
-		}
-	}
-	all, err := checkSettings(k, merged)
+	all, err := checkSettings(k, keepSecrets(k, settings, before))
 	if err != nil {
 		return err
 	}
@@ -274,10 +263,6 @@ func (c *Channels) Test(ctx context.Context, a staff.Access, kind string, settin
 		return err
 	}
 	account := channels.Account{Kind: kind, BaseURL: c.baseURL}
-	merged := map[string]any{}
-	for n, v := range settings {
-		merged[n] = v
-	}
 	if id != nil {
 		account.ID = int64(*id)
 		var sealed []byte
@@ -288,13 +273,9 @@ func (c *Channels) Test(ctx context.Context, a staff.Access, kind string, settin
 		if err != nil {
 			return err
 		}
-		for _, s := range k.Secrets {
-			if v, given := merged[s]; !given || v == "" {
-				merged[s] = before[s]
-			}
-		}
+		settings = keepSecrets(k, settings, before)
 	}
-	all, err := checkSettings(k, merged)
+	all, err := checkSettings(k, settings)
 	if err != nil {
 		return err
 	}

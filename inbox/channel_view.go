@@ -137,7 +137,7 @@ func (c *Channels) dress(s sealedChannel, settings bool) Channel {
 		return out
 	}
 	for _, name := range c.kinds[s.Kind].Secrets {
-		out.Settings[name] = ""
+		putSetting(out.Settings, name, "")
 		if _, set := hidden[name]; set {
 			out.SettingsSet = append(out.SettingsSet, name)
 		}
@@ -146,13 +146,15 @@ func (c *Channels) dress(s sealedChannel, settings bool) Channel {
 }
 
 func (c *Channels) account(s sealedChannel, hidden map[string]any) (channels.Account, error) {
-	all := maps.Clone(s.Settings)
-	if all == nil {
-		all = map[string]any{}
+	all := cloneSettings(s.Settings)
+	for name, v := range hidden {
+		putSetting(all, name, v)
 	}
-	maps.Copy(all, hidden)
 	raw, err := json.Marshal(all)
-	return channels.Account{ID: int64(s.ID), Kind: s.Kind, Name: s.Name, Settings: raw, Cursors: map[string]string{}, BaseURL: c.baseURL, Region: s.Region}, err
+	return channels.Account{
+		ID: int64(s.ID), Kind: s.Kind, Name: s.Name, Settings: raw, Cursors: map[string]string{}, BaseURL: c.baseURL, Region: s.Region,
+		Key: c.box.Derive(sealedFor(int64(s.ID))),
+	}, err
 }
 
 // capabilities asks an adapter that is never run; the answer is kept per version of the channel.
