@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/channels/email"
 	"github.com/parley-hub/parley/channels/telegram"
 	"github.com/parley-hub/parley/inbox"
 	"github.com/parley-hub/parley/internal/bus"
@@ -21,7 +22,7 @@ import (
 // channelKinds are the ways in which customers reach the hub: the one place that names them.
 func channelKinds() map[string]channels.Kind {
 	kinds := map[string]channels.Kind{}
-	for _, k := range []channels.Kind{telegram.Kind()} {
+	for _, k := range []channels.Kind{telegram.Kind(), email.Kind(nil)} {
 		kinds[k.Name] = k
 	}
 	return kinds
