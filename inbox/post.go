@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/ids"
@@ -29,6 +32,17 @@ type Draft struct {
 	SendAt      *time.Time
 	Seen        *uuid.UUID // the newest item on the agent's screen: something newer refuses the send once
 	Close       bool
+
+	// Subject, recipients and what is forwarded, on a channel that has them. Without recipients it goes to whoever is
+	// answered.
+	Subject     string
+	To, Cc, Bcc []channels.Mailbox
+	ForwardOf   *uuid.UUID
+
+	content   string // "" = by its files
+	data      []byte
+	quoteAt   int
+	forwarded *MessageKey
 }
 
 // The limits of what an agent may send at once.
@@ -44,7 +58,7 @@ func (d *Draft) check(now time.Time) error {
 	switch {
 	case d.ID == uuid.Nil:
 		return errs.Field("id", "must be a UUID made by the client")
-	case d.Text == "" && len(d.Attachments) == 0:
+	case d.Text == "" && len(d.Attachments) == 0 && d.ForwardOf == nil:
 		return errs.Field("text", "is empty: write something or attach a file")
 	case utf8.RuneCountInString(d.Text) > maxSendText:
 		return errs.Field("text", "has more than %d characters", maxSendText)
@@ -54,8 +68,10 @@ func (d *Draft) check(now time.Time) error {
 		return errs.Field("send_at", "must lie in the future, within a year")
 	case d.Note && d.ChannelID != nil:
 		return errs.Field("channel_id", "a note goes to no channel")
+	case d.Note && d.addressed():
+		return errs.Field("to", "a note goes to colleagues only")
 	}
-	return nil
+	return d.checkMail()
 }
 
 // talk is the conversation that a message goes into, locked.
@@ -70,8 +86,9 @@ const (
 SELECT c.id, c.channel_id, c.contact_id, coalesce(c.assignee_id, 0), coalesce(c.team_id, 0), c.status, c.in_count
 FROM conversation c WHERE c.id = $4 AND ` + visibleSQL + ` FOR UPDATE`
 	insertPostSQL = `
-INSERT INTO message (at, id, conversation_id, kind, content, direction, author_kind, author_id, text, html, status, reply_to_at, reply_to_id, in_no, send_at)
-VALUES (clock_timestamp(), $1, $2, $3, $4, 'out', 'agent', $5, $6, $7, $8, $9, $10, $11, $12) RETURNING at`
+INSERT INTO message (at, id, conversation_id, kind, content, direction, author_kind, author_id, text, html, status, reply_to_at, reply_to_id, in_no, send_at,
+    subject, data)
+VALUES (clock_timestamp(), $1, $2, $3, $4, 'out', 'agent', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING at`
 	insertOutboxSQL = `
 INSERT INTO outbox (client_id, channel_id, conversation_id, message_at, message_id, op, args, not_before)
 VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now() + make_interval(secs => $9)))`
@@ -95,9 +112,23 @@ func (d *Desk) Post(ctx context.Context, a staff.Access, conversation ids.ID, m 
 	if err := m.check(time.Now()); err != nil {
 		return Item{}, err
 	}
+	caps, err := d.capabilitiesFor(ctx, int64(conversation), m)
+	if err != nil {
+		return Item{}, err
+	}
+	if m.addressed() && !caps.Recipients {
+		return Item{}, errs.Field("to", "this channel writes to one person, without a subject")
+	}
 	var item Item
 	var channel int64
-	err := d.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
+	err = d.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
+		var people []crm.Claimed
+		if caps.Recipients {
+			var err error
+			if people, err = d.claimRecipients(ctx, tx, m, ""); err != nil {
+				return nil, err
+			}
+		}
 		t, err := lockTalk(ctx, tx, a, int64(conversation))
 		if err != nil {
 			return nil, err
@@ -115,6 +146,15 @@ func (d *Desk) Post(ctx context.Context, a staff.Access, conversation ids.ID, m 
 			return nil, err
 		}
 		channel = t.channel
+		m := m // a transaction that is tried again starts from what was posted
+		if caps.Recipients && !m.Note {
+			if err := asMail(ctx, tx, a, t, &m); err != nil {
+				return nil, err
+			}
+			if err := joined(ctx, tx, t.id, people); err != nil {
+				return nil, err
+			}
+		}
 		var evs []events.Event
 		item, evs, err = put(ctx, tx, a, t, m)
 		return evs, err
@@ -126,6 +166,25 @@ func (d *Desk) Post(ctx context.Context, a staff.Access, conversation ids.ID, m 
 		wakeOutbox(d.bus, channel)
 	}
 	return item, nil
+}
+
+// capabilitiesFor are those of the channel that the draft goes to.
+func (d *Desk) capabilitiesFor(ctx context.Context, conversation int64, m Draft) (channels.Capabilities, error) {
+	if m.ChannelID != nil {
+		return d.capabilities(ctx, int64(*m.ChannelID))
+	}
+	if d.channels == nil || m.Note {
+		return channels.Capabilities{}, nil
+	}
+	var channel int64
+	err := d.pool.QueryRow(ctx, `SELECT channel_id FROM conversation WHERE id = $1`, conversation).Scan(&channel)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return channels.Capabilities{}, noConversation()
+	}
+	if err != nil {
+		return channels.Capabilities{}, err
+	}
+	return d.capabilities(ctx, channel)
 }
 
 func lockTalk(ctx context.Context, tx pgx.Tx, a staff.Access, id int64) (talk, error) {
@@ -235,12 +294,19 @@ func put(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (Item,
 	if err != nil {
 		return Item{}, nil, err
 	}
+	content = cmp.Or(m.content, content)
 	key := MessageKey{ID: m.ID}
-	if err := tx.QueryRow(ctx, insertPostSQL, m.ID, t.id, kind, content, int64(a.AgentID), m.Text, m.HTML, status, reply.at(), reply.id(), t.inCount, m.SendAt).Scan(&key.At); err != nil {
+	if err := tx.QueryRow(ctx, insertPostSQL, m.ID, t.id, kind, content, int64(a.AgentID), m.Text, m.HTML, status, reply.at(), reply.id(), t.inCount, m.SendAt,
+		m.Subject, jsonOrEmpty(m.data)).Scan(&key.At); err != nil {
 		return Item{}, nil, fmt.Errorf("store message: %w", err)
 	}
 	if err := bindUploads(ctx, tx, t, key, m.Attachments); err != nil {
 		return Item{}, nil, err
+	}
+	if m.forwarded != nil {
+		if err := copyFiles(ctx, tx, t, *m.forwarded, key, len(m.Attachments)); err != nil {
+			return Item{}, nil, err
+		}
 	}
 	if m.Note {
 		_, err = tx.Exec(ctx, notedSQL, t.id)
@@ -278,7 +344,7 @@ func queueOut(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key Messag
 	if _, err := tx.Exec(ctx, insertOutboxSQL, m.ID, t.channel, t.id, key.At, key.ID, "send", "{}", m.SendAt, settings.UndoSeconds); err != nil {
 		return err
 	}
-	if content == contentText {
+	if content == contentText || content == contentEmail {
 		content = kindMessage
 	}
 	keepWaiting := m.SendAt != nil

@@ -139,7 +139,7 @@ func (a *Adapter) thread(out *composed, m channels.Outbound) {
 func (a *Adapter) signed(text, rich string) (string, string) {
 	sig := strings.TrimSpace(a.set.Signature)
 	if rich != "" {
-		rich = cleanHTML(rich)
+		rich = policy().Sanitize(rich)
 	}
 	if sig == "" {
 		return text, rich
