@@ -24,30 +24,31 @@ type messagePostIn struct {
 		SendAt      *time.Time  `json:"send_at,omitempty"`
 		Seen        *uuid.UUID  `json:"seen,omitempty" doc:"the newest item on the screen; something newer answers 409 with reason unseen"`
 		Close       bool        `json:"close,omitempty" doc:"close the conversation with it"`
-		mailFields
+		MailFields
 	}
 }
 
-// mailFields are what a message has on a channel with subject and recipients; others refuse them.
-type mailFields struct {
+// MailFields are what a message has on a channel with subject and recipients; others refuse them.
+type MailFields struct {
 	Subject   string     `json:"subject,omitempty" maxLength:"2000" doc:"none = the conversation's, as an answer"`
-	To        []mailbox  `json:"to,omitempty" nullable:"false" maxItems:"50" doc:"none at all = whoever is answered"`
-	Cc        []mailbox  `json:"cc,omitempty" nullable:"false" maxItems:"50"`
-	Bcc       []mailbox  `json:"bcc,omitempty" nullable:"false" maxItems:"50"`
+	To        []Mailbox  `json:"to,omitempty" nullable:"false" maxItems:"50" doc:"none at all = whoever is answered"`
+	Cc        []Mailbox  `json:"cc,omitempty" nullable:"false" maxItems:"50"`
+	Bcc       []Mailbox  `json:"bcc,omitempty" nullable:"false" maxItems:"50"`
 	ForwardOf *uuid.UUID `json:"forward_of,omitempty" doc:"a message that is quoted below the text, with its files"`
 }
 
-type mailbox struct {
+// Mailbox is a name with an address.
+type Mailbox struct {
 	Name    string `json:"name,omitempty" maxLength:"800"`
 	Address string `json:"address" maxLength:"320"`
 }
 
-func (f mailFields) put(d *inbox.Draft) {
+func (f MailFields) put(d *inbox.Draft) {
 	d.Subject, d.ForwardOf = f.Subject, f.ForwardOf
 	d.To, d.Cc, d.Bcc = mailboxes(f.To), mailboxes(f.Cc), mailboxes(f.Bcc)
 }
 
-func mailboxes(list []mailbox) []channels.Mailbox {
+func mailboxes(list []Mailbox) []channels.Mailbox {
 	var out []channels.Mailbox
 	for _, b := range list {
 		out = append(out, channels.Mailbox{Name: b.Name, Address: b.Address})
@@ -74,7 +75,7 @@ type conversationStartIn struct {
 		HTML        string      `json:"html,omitempty" maxLength:"400000"`
 		Attachments []uuid.UUID `json:"attachments,omitempty" nullable:"false" maxItems:"10" doc:"ids of uploads"`
 		SendAt      *time.Time  `json:"send_at,omitempty"`
-		mailFields
+		MailFields
 	}
 }
 

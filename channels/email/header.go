@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
@@ -99,7 +100,12 @@ func readable(s string) string {
 	if d, err := words.DecodeHeader(s); err == nil {
 		s = d
 	}
-	return oneLine(toUTF8(s))
+	return oneLine(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && !unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, toUTF8(s)))
 }
 
 // toUTF8 takes what is not UTF-8 for Windows-1252, which has a character for nearly every byte.

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"mime"
 	"regexp"
 	"strings"
 	"sync"
@@ -304,10 +305,14 @@ func unflow(env *enmime.Envelope) string {
 	for p != nil && p.FirstChild != nil {
 		p = p.FirstChild
 	}
-	if p == nil || !strings.EqualFold(p.ContentTypeParams["format"], "flowed") {
+	if p == nil {
 		return env.Text
 	}
-	delsp := strings.EqualFold(p.ContentTypeParams["delsp"], "yes")
+	_, params, _ := mime.ParseMediaType(p.Header.Get("Content-Type")) //nolint:errcheck // broken = not flowed
+	if !strings.EqualFold(params["format"], "flowed") {
+		return env.Text
+	}
+	delsp := strings.EqualFold(params["delsp"], "yes")
 	lines := strings.Split(strings.ReplaceAll(env.Text, "\r\n", "\n"), "\n")
 	var b strings.Builder
 	for i, l := range lines {
@@ -322,7 +327,6 @@ func unflow(env *enmime.Envelope) string {
 			b.WriteString(l)
 			if d := quoteDepth(lines[i+1]); d > 0 {
 				lines[i+1] = strings.TrimLeft(lines[i+1][d:], " ")
-				lines[i+1] = strings.Repeat("", d) + lines[i+1]
 			}
 			continue
 		}

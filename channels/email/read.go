@@ -9,8 +9,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jhillyerd/enmime/v2"
+	"github.com/jhillyerd/enmime/v2/mediatype"
 
 	"github.com/parley-hub/parley/channels"
 )
@@ -27,9 +29,23 @@ var (
 )
 
 // newParser takes mail apart leniently: what breaks a rule is left out, what stands around it is kept.
-func newParser() *enmime.Parser {
+func newParser(raw []byte) *enmime.Parser {
+	assumed := "" // for text that does not say, or claims to have no letter outside ASCII
+	if utf8.Valid(raw) {
+		assumed = "utf-8"
+	}
 	return enmime.NewParser(enmime.SkipMalformedParts(true), enmime.DisableTextConversion(true), enmime.MaxStoredPartErrors(10),
 		enmime.MultipartWOBoundaryAsSinglePart(true),
+		enmime.SetCustomParseMediaType(func(ctype string) (string, map[string]string, []string, error) {
+			typ, params, invalid, err := mediatype.Parse(ctype)
+			if c := strings.ToLower(params["charset"]); assumed != "" && strings.HasPrefix(typ, "text/") && (c == "" || c == "us-ascii" || c == "ascii") {
+				if params == nil {
+					params = map[string]string{}
+				}
+				params["charset"] = assumed
+			}
+			return typ, params, invalid, err
+		}),
 		enmime.SetReadPartErrorPolicy(func(*enmime.Part, error) bool { return true }))
 }
 
@@ -39,7 +55,7 @@ func parseMIME(raw []byte) (*enmime.Envelope, error) {
 			raw = rest
 		}
 	}
-	return newParser().ReadEnvelope(bytes.NewReader(raw))
+	return newParser(raw).ReadEnvelope(bytes.NewReader(raw))
 }
 
 // read takes the parts: text, HTML and files.
@@ -48,8 +64,17 @@ func (c *conversion) read(raw, body []byte) {
 		c.plain(body, "This mail has too many parts to take apart: it is shown as it came.")
 		return
 	}
+	if !c.h.has("content-type") && !c.h.has("content-transfer-encoding") { // from before MIME
+		c.text = tidy(toUTF8(string(body)))
+		if len(c.h) > 0 || len(body) > 0 {
+			return
+		}
+	}
 	env, err := parseMIME(raw)
 	if err != nil {
+		if len(bytes.TrimSpace(body)) == 0 {
+			body = raw
+		}
 		c.plain(body, "This mail is broken: it is shown as it came.")
 		return
 	}
@@ -136,6 +161,7 @@ func (c *conversion) file(p *enmime.Part, inTNEF int, name, typ string, size int
 		return
 	}
 	name = readable(name)
+	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	switch {
 	case name == "" && typ == "message/rfc822":
 		h, _ := splitHeader(p.Content)
