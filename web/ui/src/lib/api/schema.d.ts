@@ -140,6 +140,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/channels/email/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission channels.manage */
+        get: operations["get-channels-email-settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/channels/test": {
         parameters: {
             query?: never;
@@ -291,7 +308,8 @@ export interface paths {
         /** For anybody signed in */
         get: operations["get-conversations"];
         put?: never;
-        post?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-conversations"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1082,6 +1100,8 @@ export interface components {
             version: number;
         };
         Attachment: {
+            /** @description set where the message's HTML shows the file in place (cid:) */
+            content_id: string;
             /** Format: int64 */
             duration_ms: number;
             error: string;
@@ -1146,7 +1166,9 @@ export interface components {
             react: boolean;
             reactions: string[] | null;
             receipts: boolean;
+            recipients: boolean;
             reply: boolean;
+            subject: boolean;
             typing: boolean;
         };
         Channel: {
@@ -1348,6 +1370,31 @@ export interface components {
         ConversationReadInBody: {
             /** @description the newest item that was read */
             message_id: string;
+        };
+        ConversationStartInBody: {
+            /** @description ids of uploads */
+            attachments?: string[];
+            bcc?: components["schemas"]["Mailbox"][];
+            cc?: components["schemas"]["Mailbox"][];
+            /** @example 42 */
+            channel_id: string;
+            /**
+             * @description whom to write to when no recipient is named
+             * @example 42
+             */
+            contact_id?: string;
+            /** @description a message that is quoted below the text, with its files */
+            forward_of?: string;
+            html?: string;
+            /** @description of the first message, made by the client; the same id is the same message */
+            id: string;
+            /** Format: date-time */
+            send_at?: string;
+            /** @description none = the conversation's, as an answer */
+            subject?: string;
+            text: string;
+            /** @description none at all = whoever is answered */
+            to?: components["schemas"]["Mailbox"][];
         };
         ConversationUpdateInBody: {
             /**
@@ -1711,6 +1758,25 @@ export interface components {
             /** @description not looked at for an account without a second factor */
             totp?: string;
         };
+        MailServer: {
+            host: string;
+            /** Format: int64 */
+            port: number;
+            /** @enum {string} */
+            tls: "tls" | "starttls" | "none";
+            username: string;
+        };
+        MailSettings: {
+            imap: components["schemas"]["MailServer"];
+            note: string;
+            smtp: components["schemas"]["MailServer"];
+            /** @enum {string} */
+            source: "known" | "autoconfig" | "srv" | "guess";
+        };
+        Mailbox: {
+            address: string;
+            name?: string;
+        };
         Me: {
             agent: components["schemas"]["Agent"];
             /** @enum {string} */
@@ -1749,6 +1815,8 @@ export interface components {
         MessagePostInBody: {
             /** @description ids of uploads */
             attachments?: string[];
+            bcc?: components["schemas"]["Mailbox"][];
+            cc?: components["schemas"]["Mailbox"][];
             /**
              * @description another channel of the same person
              * @example 42
@@ -1756,6 +1824,8 @@ export interface components {
             channel_id?: string;
             /** @description close the conversation with it */
             close?: boolean;
+            /** @description a message that is quoted below the text, with its files */
+            forward_of?: string;
             /** @description formatted form: b i u s code pre a blockquote */
             html?: string;
             /** @description made by the client; the same id is the same message */
@@ -1767,7 +1837,11 @@ export interface components {
             seen?: string;
             /** Format: date-time */
             send_at?: string;
+            /** @description none = the conversation's, as an answer */
+            subject?: string;
             text: string;
+            /** @description none at all = whoever is answered */
+            to?: components["schemas"]["Mailbox"][];
         };
         MessageReactInBody: {
             /** @description "" takes it away */
@@ -2345,6 +2419,37 @@ export interface operations {
             };
         };
     };
+    "get-channels-email-settings": {
+        parameters: {
+            query: {
+                address: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailSettings"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-channels-test": {
         parameters: {
             query?: never;
@@ -2811,6 +2916,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListConversation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-conversations": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationStartInBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
             /** @description Error */
