@@ -40,7 +40,7 @@ func (a *Adapter) Convert(raw []byte, m meta) []channels.Inbound {
 	if len(from) > 0 && a.isOwn(from[0].Address) && a.isOurs(h.messageID()) {
 		return nil // what we sent ourselves: a copy in Sent, or to us in Cc
 	}
-	c := &conversion{a: a, h: h, m: m, short: m.Size > int64(len(raw)) && m.Size > maxMail}
+	c := &conversion{a: a, h: h, m: m, short: m.Size > a.largest}
 	c.read(raw, body)
 	if e, ok := c.bounce(raw); ok {
 		return []channels.Inbound{e}
@@ -117,7 +117,7 @@ func (c *conversion) message(raw, body []byte) channels.Inbound {
 		e.Media = e.Media[:maxFiles]
 	}
 	if c.short {
-		c.warn(fmt.Sprintf("This mail is larger than %d MB (%d MB): only its beginning was fetched, without attachments.", maxMail>>20, c.m.Size>>20))
+		c.warn(fmt.Sprintf("This mail is larger than %d MB (%d MB): only its beginning was fetched, without attachments.", c.a.largest>>20, c.m.Size>>20))
 	}
 	d.Warnings = c.warnings
 	e.Data = encodeData(d)

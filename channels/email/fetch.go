@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -62,11 +63,11 @@ func (f *folder) takeGroup(ctx context.Context, s *session, group []piece, bytes
 			return ctx.Err()
 		}
 	}
-	var evs []channels.Inbound
+	raw := map[uint32][]byte{}
 	for _, short := range []bool{false, true} {
 		var set imap.UIDSet
 		for _, p := range group {
-			if short == (p.size > maxMail) {
+			if short == (p.size > f.largest) {
 				set.AddNum(imap.UID(p.uid))
 			}
 		}
@@ -77,14 +78,12 @@ func (f *folder) takeGroup(ctx context.Context, s *session, group []piece, bytes
 		if err != nil {
 			return f.failedAt(ctx, group[0].uid, err)
 		}
-		for _, p := range group {
-			raw, ok := bodies[p.uid]
-			if !ok {
-				continue // gone meanwhile, or in the other set
-			}
-			if e, ok := f.convert(raw, p); ok {
-				evs = append(evs, e...)
-			}
+		maps.Copy(raw, bodies)
+	}
+	var evs []channels.Inbound
+	for _, p := range group {
+		if b, ok := raw[p.uid]; ok { // else it is gone meanwhile
+			evs = append(evs, f.convert(b, p)...)
 		}
 	}
 	next := f.at
@@ -163,7 +162,7 @@ func (f *folder) bodies(s *session, set imap.UIDSet, short bool) (map[uint32][]b
 					if item.Literal == nil {
 						continue
 					}
-					b, err := io.ReadAll(io.LimitReader(item.Literal, maxMail+1))
+					b, err := io.ReadAll(io.LimitReader(item.Literal, f.largest+1))
 					if err != nil {
 						return err
 					}
@@ -194,11 +193,11 @@ func (f *folder) unfetched(p piece, err error) channels.Inbound {
 }
 
 // convert makes events of one message. A panic over strange bytes leaves a message that shows them.
-func (f *folder) convert(raw []byte, p piece) (evs []channels.Inbound, ok bool) {
+func (f *folder) convert(raw []byte, p piece) (evs []channels.Inbound) {
 	m := meta{Key: f.eventKey(p.uid), Folder: f.name, Validity: f.at.Validity, UID: p.uid, At: p.at, Now: f.now(), Size: p.size}
 	defer func() {
 		if r := recover(); r != nil {
-			evs, ok = []channels.Inbound{f.fallback(raw, m)}, true
+			evs = []channels.Inbound{f.fallback(raw, m)}
 		}
 		if p.uid < f.at.Old {
 			for i := range evs {
@@ -210,8 +209,7 @@ func (f *folder) convert(raw []byte, p piece) (evs []channels.Inbound, ok bool) 
 			}
 		}
 	}()
-	evs = f.Convert(raw, m)
-	return evs, true
+	return f.Convert(raw, m)
 }
 
 // FetchMedia streams one part of a message from the mailbox; the hub asks for it when it has not kept the message.

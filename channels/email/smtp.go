@@ -161,7 +161,7 @@ func (a *Adapter) deliver(ctx context.Context, msg *composed) (answer string, er
 	}
 	for _, r := range to {
 		if err := c.smtp.Rcpt(r); err != nil {
-			return "", &refusal{at: "rcpt", to: r, err: err}
+			return "", &refusal{at: "rcpt", to: strings.Trim(r, "<>"), err: err}
 		}
 	}
 	w, err := c.smtp.Data()
@@ -206,7 +206,7 @@ func (a *Adapter) outcome(msg *composed, err error) error {
 	if !errors.As(err, &at) || !errors.As(err, &te) {
 		return fail(channels.Temporary, "The connection to the mail server broke: %s", oneLine(err.Error()))
 	}
-	words := cut(oneLine(te.Error()), 500)
+	words := cut(oneLine(fmt.Sprintf("%d %s", te.Code, te.Msg)), 500)
 	switch {
 	case te.Code == 530 || te.Code == 535:
 		return fail(channels.AccountDown, "The mail server wants us to log in: %s", words)
