@@ -31,6 +31,8 @@ func cases() []benchCase {
 		{"live/memory", liveMemory},
 		{"live/slow", liveSlow},
 		{"inbox/page", inboxPage},
+		{"email/visible", emailVisible},
+		{"email/bulk", emailBulk},
 		{"start", start},
 		{"kill", kill},
 	}
