@@ -38,6 +38,8 @@ type Outbound struct {
 	Recipients []Recipient
 	// References are the ProviderIDs of the conversation's messages, oldest first.
 	References []string
+	// Automatic: no person wrote it; the channel marks it, so that no machine answers.
+	Automatic bool
 	// Conversation is the conversation's id, for a channel that can carry it in a token and bring it back.
 	Conversation string
 }

@@ -168,7 +168,7 @@ func judge(err error, r outRow) outcome {
 }
 
 const readOutboundSQL = `
-SELECT c.chat, c.chat_data, m.text, m.html, m.subject, m.provider_id, coalesce(q.provider_id, ''), m.data
+SELECT c.chat, c.chat_data, m.text, m.html, m.subject, m.provider_id, coalesce(q.provider_id, ''), m.data, m.author_kind = 'system', c.subject
 FROM message m JOIN conversation c ON c.id = $3
 LEFT JOIN message q ON q.at = m.reply_to_at AND q.id = m.reply_to_id
 WHERE m.at = $1 AND m.id = $2`
@@ -176,10 +176,14 @@ WHERE m.at = $1 AND m.id = $2`
 func (d *Deliverer) read(ctx context.Context, r outRow, caps channels.Capabilities) (channels.Outbound, error) {
 	m := channels.Outbound{ClientID: r.client.String(), Op: r.op, Attempt: r.attempts, Conversation: strconv.FormatInt(r.conversation, 10)}
 	var data []byte
+	var subject string
 	err := d.pool.QueryRow(ctx, readOutboundSQL, r.key.At, r.key.ID, r.conversation).
-		Scan(&m.Chat, &m.ChatData, &m.Text, &m.HTML, &m.Subject, &m.TargetID, &m.ReplyTo, &data)
+		Scan(&m.Chat, &m.ChatData, &m.Text, &m.HTML, &m.Subject, &m.TargetID, &m.ReplyTo, &data, &m.Automatic, &subject)
 	if err != nil {
 		return m, err
+	}
+	if caps.Subject && m.Subject == "" { // the hub's own words
+		m.Subject = answerSubject(subject)
 	}
 	if caps.Recipients && r.op == channels.OpSend {
 		if m.Recipients, err = recipientsOf(data); err != nil {

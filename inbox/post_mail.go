@@ -96,7 +96,7 @@ func asMail(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m *Draft) er
 		return err
 	}
 	if m.Subject == "" {
-		m.Subject = "Re: " + bareSubject(subject)
+		m.Subject = answerSubject(subject)
 	}
 	if len(m.To)+len(m.Cc)+len(m.Bcc) == 0 {
 		if chat == "" || !strings.Contains(chat, "@") {
@@ -123,6 +123,14 @@ func asMail(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m *Draft) er
 	}
 	m.content, m.data = contentEmail, data
 	return nil
+}
+
+// answerSubject is that of an answer to a mail, or of a mail without one.
+func answerSubject(subject string) string {
+	if subject = bareSubject(subject); subject != "" {
+		return "Re: " + subject
+	}
+	return noSubject
 }
 
 // bareSubject takes the prefixes off that answers pile up.

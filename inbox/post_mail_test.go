@@ -166,6 +166,34 @@ INSERT INTO attachment (id, message_at, message_id, conversation_id, name, state
 	}
 }
 
+func TestAnswerByMailInstead(t *testing.T) {
+	t.Parallel()
+	o, mail := newPostOffice(t)
+	a := o.agent(staff.Admin, staff.ScopeAll)
+	p := o.person("Ada", "telegram", "77")
+	chat := o.openWith(p, Open, 0, 0)
+	d := Draft{ID: uuid.New(), Text: "By mail.", ChannelID: ptr(ids.ID(mail))}
+	if _, err := o.Post(t.Context(), a, chat, d); !errs.Is(err, errs.Invalid) {
+		t.Errorf("without an address: %v", err)
+	}
+	o.exec(`INSERT INTO identity (kind, value, contact_id) VALUES ('email', 'ada@x.example', $1)`, p.contact)
+	it, err := o.Post(t.Context(), a, chat, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := sentMail(t, it); it.Subject != noSubject || d.To[0].Address != "ada@x.example" || it.ConversationID == chat {
+		t.Errorf("got %q, %+v", it.Subject, d)
+	}
+	o.exec(`UPDATE conversation SET status = 'closed', closed_at = now() WHERE id = $1`, int64(it.ConversationID))
+	again, err := o.Post(t.Context(), a, chat, Draft{ID: uuid.New(), Text: "Again.", ChannelID: ptr(ids.ID(mail))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := o.id(`SELECT count(*) FROM conversation WHERE id = $1 AND previous_id = $2 AND thread_key IS NOT NULL`, int64(again.ConversationID), int64(it.ConversationID)); n != 1 {
+		t.Error("the closed conversation has no successor")
+	}
+}
+
 func TestStart(t *testing.T) {
 	t.Parallel()
 	o, mail := newPostOffice(t)

@@ -24,7 +24,7 @@ type NewTalk struct {
 const (
 	startChannelSQL = `SELECT kind, team_id, enabled FROM channel WHERE id = $1 AND deleted_at IS NULL FOR SHARE`
 	contactMailSQL  = `
-SELECT i.value, p.name FROM identity i JOIN contact p ON p.id = i.contact_id
+SELECT i.id, i.value, p.name FROM identity i JOIN contact p ON p.id = i.contact_id
 WHERE i.contact_id = $1 AND i.kind = 'email' AND p.merged_into IS NULL ORDER BY i.id LIMIT 1`
 	startTalkSQL = `
 INSERT INTO conversation (channel_id, contact_id, identity_id, chat, chat_data, thread_key, subject, team_id, assignee_id, last_direction)
@@ -104,9 +104,6 @@ func (d *Desk) start(ctx context.Context, tx pgx.Tx, a staff.Access, n NewTalk) 
 	}
 	m := n.Draft
 	m.ChannelID = nil
-	if subject == "" {
-		m.Subject = noSubject
-	}
 	if err := asMail(ctx, tx, a, t, &m); err != nil {
 		return out, nil, err
 	}
@@ -135,12 +132,28 @@ func (n *NewTalk) toContact(ctx context.Context, tx pgx.Tx) error {
 		return errs.Field("to", "name somebody to write to")
 	}
 	var b channels.Mailbox
-	err := tx.QueryRow(ctx, contactMailSQL, int64(*n.ContactID)).Scan(&b.Address, &b.Name)
+	var identity int64
+	err := tx.QueryRow(ctx, contactMailSQL, int64(*n.ContactID)).Scan(&identity, &b.Address, &b.Name)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errs.Field("contact_id", "this contact has no e-mail address")
 	}
 	n.To = []channels.Mailbox{b}
 	return err
+}
+
+// mailTalk opens a conversation with the person of another one, at his address; pgx.ErrNoRows when he has none.
+func mailTalk(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (id int64, err error) {
+	var identity int64
+	var b channels.Mailbox
+	if err := tx.QueryRow(ctx, contactMailSQL, t.contact).Scan(&identity, &b.Address, &b.Name); err != nil {
+		return 0, err
+	}
+	assignee := t.assignee
+	if assignee == 0 {
+		assignee = int64(a.AgentID)
+	}
+	err = tx.QueryRow(ctx, startTalkSQL, int64(*m.ChannelID), t.contact, identity, b.Address, b.Name, "ours:"+m.ID.String(), m.Subject, nullable(t.team), assignee).Scan(&id)
+	return id, err
 }
 
 // capabilities of a channel; none where the channels are not running.

@@ -65,6 +65,9 @@ func (a *Adapter) compose(ctx context.Context, m channels.Outbound) (*composed, 
 	out.Subject(m.Subject)
 	out.SetMessageIDWithValue(a.ProviderID(m.ClientID))
 	out.SetDateWithValue(a.now())
+	if m.Automatic {
+		out.SetGenHeader("Auto-Submitted", "auto-replied")
+	}
 	a.thread(out, m)
 	text, rich := a.signed(m.Text, m.HTML)
 	out.SetBodyString(mail.TypeTextPlain, text)
