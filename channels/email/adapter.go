@@ -131,6 +131,10 @@ func (r *reporter) report(ctx context.Context, folder string, st channels.State)
 
 // stateOf says where an error leaves the channel.
 func (a *Adapter) stateOf(err error) channels.State {
+	var he *hubError
+	if errors.As(err, &he) {
+		return channels.State{Kind: channels.Failed, Reason: "The hub could not store what came. Nothing is lost: it waits in the mailbox and is tried again."}
+	}
 	if errors.Is(err, errLogin) {
 		return channels.State{Kind: channels.NeedsLogin, Reason: a.inWords(err)}
 	}

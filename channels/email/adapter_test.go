@@ -208,11 +208,16 @@ func TestSendOutcomes(t *testing.T) {
 		t.Errorf("%d mails were taken", n)
 	}
 	// what a hostile sender put into his Message-ID does not become a header
-	_, err = a.Send(t.Context(), channels.Outbound{ClientID: "0190c0de-0000-7000-8000-000000000002", Op: channels.OpSend, Chat: "ada@example.org", Text: "hi", References: []string{"ok@x", "bad\r\nX-Evil: 1"}})
+	_, err = a.Send(t.Context(), channels.Outbound{ClientID: "0190c0de-0000-7000-8000-000000000002", Op: channels.OpSend, Text: "hi", References: []string{"ok@x", "bad\r\nX-Evil: 1"}, Automatic: true, Recipients: []channels.Recipient{
+		{Role: "to", Name: "Jörg", Address: "joerg@münchen.example"}, {Role: "bcc", Address: "boss@example.net"},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if data := string(b.smtp.Mails()[0].Data()); strings.Contains(data, "X-Evil") || !strings.Contains(data, "In-Reply-To: <ok@x>") || strings.Contains(data, "User-Agent") {
+	if got := b.smtp.Mails()[0].To; !slices.Equal(got, []string{"joerg@xn--mnchen-3ya.example", "boss@example.net"}) {
+		t.Errorf("went to %q", got)
+	}
+	if data := string(b.smtp.Mails()[0].Data()); strings.Contains(data, "boss@") || !strings.Contains(data, "Auto-Submitted: auto-replied") || strings.Contains(data, "X-Evil") || !strings.Contains(data, "In-Reply-To: <ok@x>") || strings.Contains(data, "User-Agent") {
 		t.Errorf("sent %s", data)
 	}
 }

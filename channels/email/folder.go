@@ -41,7 +41,7 @@ type folder struct {
 // How often fetching may fail at one message before it is fetched alone, and before it is given up.
 const (
 	stuckAlone = 2
-	stuckSkip  = 5
+	stuckSkip  = 8
 )
 
 func (f *folder) cursor() string { return "imap:" + f.name }
@@ -96,7 +96,7 @@ func (f *folder) once(ctx context.Context) (worked bool, err error) {
 			if !errors.As(err, &he) || ctx.Err() != nil {
 				return worked, err
 			}
-			f.report(channels.State{Kind: channels.Failed, Reason: "The hub could not store what came. Nothing is lost: it waits in the mailbox and is tried again."})
+			f.report(f.stateOf(err))
 			storing.pause(ctx)
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/wneessen/go-mail"
+	"golang.org/x/net/idna"
 
 	"github.com/parley-hub/parley/channels"
 )
@@ -95,7 +96,7 @@ func (a *Adapter) address(out *composed, m channels.Outbound) error {
 		if err != nil || parsed.Address != r.Address || !plain(r.Address) || !plain(r.Name) {
 			return permanent("%q is no e-mail address.", cut(oneLine(r.Address), 100))
 		}
-		to := &netmail.Address{Name: r.Name, Address: r.Address}
+		to := &netmail.Address{Name: r.Name, Address: asciiDomain(r.Address)}
 		switch r.Role {
 		case "to":
 			out.AddToMailAddress(to)
@@ -112,6 +113,15 @@ func (a *Adapter) address(out *composed, m channels.Outbound) error {
 		return permanent("Nobody is named to whom this mail could go.")
 	}
 	return nil
+}
+
+// asciiDomain writes an international domain in the form that every server takes.
+func asciiDomain(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if d, err := idna.Lookup.ToASCII(address[at+1:]); err == nil {
+		return address[:at+1] + d
+	}
+	return address
 }
 
 // maxRefChain bounds the References that we write.
