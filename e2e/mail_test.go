@@ -227,6 +227,17 @@ func TestMail(t *testing.T) {
 		t.Errorf("the customer's answer is not in the conversation: %+v", conv)
 	}
 
+	var known struct {
+		Source string
+		IMAP   struct{ Host string }
+	}
+	check(t, w.Admin.Get(ctx, "/api/channels/email/settings?address=shop@gmail.com", &known))
+	if known.Source != "known" || known.IMAP.Host != "imap.gmail.com" {
+		t.Errorf("settings %+v", known)
+	}
+	if err := w.Admin.Get(ctx, "/api/channels/email/settings?address=nobody", &known); rig.StatusOf(err) != 422 {
+		t.Errorf("settings of no address: %v", err)
+	}
 	p.firstMail(w, ch)
 	p.bounce(w, conv.ID)
 }

@@ -44,6 +44,7 @@ type Adapter struct {
 	tokens  *tokens
 	now     func() time.Time
 	cycle   time.Duration // how long an IDLE lasts at most
+	silence time.Duration // after which a server that should answer counts as gone
 	largest int64         // of a larger mail only the beginning is taken, in bytes
 }
 
@@ -58,7 +59,7 @@ func newAdapter(acc channels.Account) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Adapter{account: acc, set: s, tokens: newTokens(s.OAuth), now: time.Now, cycle: time.Minute, largest: maxMail}, nil
+	return &Adapter{account: acc, set: s, tokens: newTokens(s.OAuth), now: time.Now, cycle: time.Minute, silence: answerTimeout, largest: maxMail}, nil
 }
 
 // Capabilities of a mailbox. A mail cannot be taken back, and nobody tells that it was read.

@@ -156,6 +156,10 @@ func TestDeadConnectionIsNoticed(t *testing.T) {
 	b.deliver(t, letter(1, "meanwhile"))
 	p.away(false)
 	hub.UntilMessages(t, 1)
+	p.gate.Lock() // the line is dead, and the connection does not know
+	hub.UntilState(t, channels.Failed)
+	p.gate.Unlock()
+	hub.UntilState(t, channels.Up)
 	if err := dove.Kick(b.user); err != nil {
 		t.Fatal(err)
 	}

@@ -219,14 +219,14 @@ func (f *folder) wait(ctx context.Context, s *session) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		return s.within(answerTimeout, func() error { return s.Noop().Wait() })
+		return s.within(f.silence, func() error { return s.Noop().Wait() })
 	}
 	select { // what was told while we fetched is there to be taken
 	case <-s.news:
-		return s.within(answerTimeout, func() error { return s.Noop().Wait() })
+		return s.within(f.silence, func() error { return s.Noop().Wait() })
 	default:
 	}
-	idle, err := beginIdle(s)
+	idle, err := f.beginIdle(s)
 	if err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func (f *folder) wait(ctx context.Context, s *session) error {
 	case <-broken:
 	case <-ctx.Done():
 	}
-	err = s.within(answerTimeout, func() error {
+	err = s.within(f.silence, func() error {
 		cerr := idle.Close()
 		<-broken
 		if err := idle.Wait(); err != nil {
@@ -255,7 +255,7 @@ func (f *folder) wait(ctx context.Context, s *session) error {
 	if err != nil {
 		return fmt.Errorf("the connection broke: %w", err)
 	}
-	return s.within(answerTimeout, func() error { return s.Noop().Wait() })
+	return s.within(f.silence, func() error { return s.Noop().Wait() })
 }
 
 type idler interface {
@@ -263,8 +263,8 @@ type idler interface {
 	Wait() error
 }
 
-func beginIdle(s *session) (idle idler, err error) {
-	err = s.within(answerTimeout, func() error {
+func (f *folder) beginIdle(s *session) (idle idler, err error) {
+	err = s.within(f.silence, func() error {
 		cmd, err := s.Idle()
 		idle = cmd
 		return err
