@@ -38,16 +38,16 @@ build: ui ## leave bin/parley
 	go build -ldflags '$(LDFLAGS)' -o bin/parley ./cmd/parley
 
 test: ## every check and every test
-	@scripts/deps go node postgres browser
+	@scripts/deps go node postgres browser dovecot
 	@$(MAKE) --no-print-directory ui
 	@scripts/test
 
 test-race: ## the concurrent packages under the race detector (needs a C compiler)
-	@scripts/deps go postgres
+	@scripts/deps go postgres dovecot
 	CGO_ENABLED=1 go test -race $(RACE)
 
 e2e: build ## the real binary against real peers
-	@scripts/deps postgres browser
+	@scripts/deps postgres browser dovecot
 	PARLEY_E2E_CHROMIUM="$$(scripts/deps browser-path)" go test -count=1 -v ./e2e
 
 lint: ## vet, formatting, static checks, dead code, shell scripts
@@ -65,7 +65,7 @@ verify: $(UI_MODULES) ## fail when a generated file in the tree is not what gene
 	@scripts/verify
 
 bench: ## the benchmark table; a wrong count fails, a missed speed prints FAIL
-	@scripts/deps go postgres
+	@scripts/deps go postgres dovecot
 	go run ./bench
 
 fuzz: ## every fuzz test for FUZZTIME each

@@ -32,6 +32,8 @@ func cases() []benchCase {
 		{"live/slow", liveSlow},
 		{"inbox/page", inboxPage},
 		{"search", search},
+		{"email/visible", emailVisible},
+		{"email/bulk", emailBulk},
 		{"start", start},
 		{"kill", kill},
 	}

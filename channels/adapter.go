@@ -51,13 +51,15 @@ type Account struct {
 	Settings json.RawMessage   // merged: plain and secret settings, one JSON object
 	Cursors  map[string]string // as stored by the last committed batch
 	BaseURL  string            // public address of the hub, for webhooks; no slash at the end
+	Key      []byte            // secret of this channel alone, for signing what leaves and comes back; the same at every start
 	Region   string            // default region of phone numbers (ISO 3166), may be ""
 }
 
 // Kind makes adapters of one kind and knows which of its settings are secret.
 type Kind struct {
 	Name string
-	// Secrets names the settings that are sealed at rest and never given out again.
+	// Secrets names the settings that are sealed at rest and never given out again; "imap.password" stands inside the
+	// object "imap".
 	Secrets []string
 	// ReceiveOnly channels have no way back: the hub refuses to answer through them.
 	ReceiveOnly bool
@@ -69,7 +71,17 @@ type Kind struct {
 	// Probe connects once and says in words which step failed; used by "test this channel".
 	Probe func(ctx context.Context, a Account) error
 	New   func(a Account) (Adapter, error)
+	// Suggest, when set, finds the settings for an address; the answer is what the settings form fills in.
+	Suggest func(ctx context.Context, address string) (any, error)
 }
+
+// ProbeError says which step of a probe failed.
+type ProbeError struct {
+	Step string // a name for the screen, e.g. imap_login
+	Msg  string // a sentence for the admin
+}
+
+func (e *ProbeError) Error() string { return e.Msg }
 
 // FieldError refuses one setting.
 type FieldError struct{ Field, Msg string }
@@ -92,6 +104,8 @@ type Capabilities struct {
 	Deduplicates  bool     `json:"deduplicates"`   // a send repeated with the same ClientID reaches the customer once
 	FirstContact  bool     `json:"first_contact"`  // can write first
 	ReceiveOnly   bool     `json:"receive_only"`   // nothing can be answered here
+	Subject       bool     `json:"subject"`        // messages have a subject
+	Recipients    bool     `json:"recipients"`     // to, cc and bcc can be set
 	ParallelSends int      `json:"parallel_sends"` // conversations served at once; 0 = 8
 }
 

@@ -61,9 +61,20 @@ type Inbound struct {
 	Media   []Media
 	Album   string // messages with the same Album of one chat are shown together
 
-	ReplyTo string   // ProviderID of the quoted message
-	Emojis  []string // Reaction
-	Status  DeliveryStatus
+	ReplyTo string // ProviderID of the quoted message
+	// References are the ProviderIDs of earlier messages that this one belongs to, nearest first. The hub puts it into
+	// their conversation when its sender takes part there.
+	References []string
+	// Conversation is what Outbound.Conversation carried, given only after the adapter has verified that it was us who
+	// gave it out; "" = none. The hub follows it only when the sender takes part in that conversation.
+	Conversation string
+	// Fingerprint is equal for the copies of one message that reached several of our channels: hex SHA-256; "" = none.
+	Fingerprint string
+	// Recipients of a message that names them, From included.
+	Recipients []Recipient
+
+	Emojis []string // Reaction
+	Status DeliveryStatus
 
 	// Attribution of a first touch: {"start": payload, "utm_source": ...}. Names that begin with last_ tell how the person
 	// came this time: they replace the earlier ones, the others stand.
@@ -113,6 +124,13 @@ type Identity struct {
 	Raw   string // as given, when it differs
 }
 
+// Recipient is one address that a message names.
+type Recipient struct {
+	Role    string `json:"role"` // from, to, cc, bcc, reply_to
+	Name    string `json:"name"`
+	Address string `json:"address"`
+}
+
 // Media is a file that a message carries and that is fetched after the commit.
 type Media struct {
 	Kind     string          // photo, voice, audio, video, document, sticker, animation
@@ -123,5 +141,7 @@ type Media struct {
 	Width    int
 	Height   int
 	Duration time.Duration
-	TooBig   string // set when the provider will not give it out: shown instead of being fetched
+	// ContentID names a part that the message's HTML shows in place (cid:), without brackets; "" = an attachment.
+	ContentID string
+	TooBig    string // set when the provider will not give it out: shown instead of being fetched
 }

@@ -34,6 +34,14 @@ type Outbound struct {
 	TargetID string // OpEdit, OpDelete, OpReact: ProviderID
 	Emoji    string // OpReact; "" removes ours
 	Files    []File
+	// Recipients to, cc, bcc where Capabilities.Recipients; none = the sender of what is answered (Chat).
+	Recipients []Recipient
+	// References are the ProviderIDs of the conversation's messages, oldest first.
+	References []string
+	// Automatic: no person wrote it; the channel marks it, so that no machine answers.
+	Automatic bool
+	// Conversation is the conversation's id, for a channel that can carry it in a token and bring it back.
+	Conversation string
 }
 
 // File is an attachment on its way out. Open may be called again for a retry.
@@ -42,7 +50,9 @@ type File struct {
 	Name string
 	Type string
 	Size int64
-	Open func(ctx context.Context) (io.ReadCloser, error)
+	// ContentID names the file in HTML (cid:) where it is shown in place; "" = an attachment.
+	ContentID string
+	Open      func(ctx context.Context) (io.ReadCloser, error)
 }
 
 // SendResult names what the provider made of it, first the id that others will point at.
@@ -57,6 +67,19 @@ type MediaInfo struct {
 	Type string
 	Name string
 	Size int64
+}
+
+// Identifier is an adapter that knows the provider's id of a message before it is sent: the hub stores it with the
+// claim of the send, so that an answer finds its message whatever happens in between.
+type Identifier interface {
+	// ProviderID of the message with this ClientID; "" = not known beforehand. It is pure.
+	ProviderID(clientID string) string
+}
+
+// RawReader is an adapter whose files stand inside the bytes of the message that carries them (Inbound.Raw): the hub hands
+// back what it has kept, and asks FetchMedia only when it has nothing.
+type RawReader interface {
+	MediaFromRaw(raw []byte, ref json.RawMessage, w io.Writer) (MediaInfo, error)
 }
 
 // ErrMediaGone means the provider no longer gives the file out: the attachment is shown as expired.

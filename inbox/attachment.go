@@ -46,12 +46,12 @@ const (
 	orphanAfter = 24 * time.Hour
 )
 
-const attachmentColumns = `id, kind, name, type, size, width, height, duration_ms, state, error, preview <> ''`
+const attachmentColumns = `id, kind, name, type, size, width, height, duration_ms, state, error, content_id, preview <> ''`
 
 func scanAttachment(row pgx.Row) (Attachment, error) {
 	var a Attachment
 	var preview bool
-	err := row.Scan(&a.ID, &a.Kind, &a.Name, &a.Type, &a.Size, &a.Width, &a.Height, &a.DurationMS, &a.State, &a.Error, &preview)
+	err := row.Scan(&a.ID, &a.Kind, &a.Name, &a.Type, &a.Size, &a.Width, &a.Height, &a.DurationMS, &a.State, &a.Error, &a.ContentID, &preview)
 	a.URL = "/api/attachments/" + a.ID.String()
 	if preview {
 		url := a.URL + "/preview"

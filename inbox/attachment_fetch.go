@@ -105,7 +105,7 @@ ORDER BY not_before, id LIMIT $3`, channelID, append([]uuid.UUID{}, flying...), 
 }
 
 func (f *Files) fetchOne(ctx context.Context, channelID int64, a channels.Adapter, p pendingFile) {
-	info, key, size, err := f.download(ctx, a, p.Ref)
+	info, key, size, err := f.download(ctx, a, p)
 	if ctx.Err() != nil {
 		return // another owner does it, or we later
 	}
@@ -146,7 +146,7 @@ func (f *Files) fetchOne(ctx context.Context, channelID int64, a channels.Adapte
 }
 
 // download streams the file into the store; nothing of it is held in memory.
-func (f *Files) download(ctx context.Context, a channels.Adapter, ref json.RawMessage) (info channels.MediaInfo, key string, size int64, err error) {
+func (f *Files) download(ctx context.Context, a channels.Adapter, p pendingFile) (info channels.MediaInfo, key string, size int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	pr, pw := io.Pipe()
@@ -160,7 +160,7 @@ func (f *Files) download(ctx context.Context, a channels.Adapter, ref json.RawMe
 			}
 			_ = pw.CloseWithError(ferr)
 		}()
-		info, ferr = a.FetchMedia(ctx, ref, pw)
+		info, ferr = f.give(ctx, a, p, pw)
 	}()
 	key, size, err = f.store.Put(ctx, pr, maxFetch)
 	_ = pr.CloseWithError(err)
@@ -169,6 +169,22 @@ func (f *Files) download(ctx context.Context, a channels.Adapter, ref json.RawMe
 		err = ferr
 	}
 	return info, key, size, err
+}
+
+// give writes the file to w: out of the message's own bytes where it stands in them and they were kept, else as the
+// channel gives it.
+func (f *Files) give(ctx context.Context, a channels.Adapter, p pendingFile, w io.Writer) (channels.MediaInfo, error) {
+	if r, ok := a.(channels.RawReader); ok {
+		var raw []byte
+		err := f.pool.QueryRow(ctx, getRawSQL, p.At, p.Message).Scan(&raw)
+		if err == nil {
+			return r.MediaFromRaw(raw, p.Ref, w)
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return channels.MediaInfo{}, err
+		}
+	}
+	return a.FetchMedia(ctx, p.Ref, w)
 }
 
 func (f *Files) fetched(ctx context.Context, p pendingFile, info channels.MediaInfo, key string, size int64, l looked, state, reason string, wait time.Duration) error {

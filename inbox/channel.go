@@ -197,20 +197,11 @@ func (c *Channels) changeSettings(ctx context.Context, tx pgx.Tx, old Channel, s
 	if err != nil {
 		return err
 	}
-	merged := map[string]any{}
-	for name, v := range settings {
-		merged[name] = v
+	stored := cloneSettings(old.Settings)
+	for name, v := range before {
+		putSetting(stored, name, v)
 	}
-	for _, s := range k.Secrets {
-		if v, given := merged[s]; !given || v == "" {
-			if kept, had := before[s]; had {
-				merged[s] = kept
-			}
-		}
-	}
-	stored := maps.Clone(old.Settings)
-	maps.Copy(stored, before)
-	all, err := completeSettings(k, merged, stored)
+	all, err := completeSettings(k, keepSecrets(k, settings, before), stored)
 	if err != nil {
 		return err
 	}
@@ -279,10 +270,6 @@ func (c *Channels) Test(ctx context.Context, a staff.Access, kind string, settin
 		return err
 	}
 	account := channels.Account{Kind: kind, BaseURL: c.baseURL}
-	merged := map[string]any{}
-	for n, v := range settings {
-		merged[n] = v
-	}
 	if id != nil {
 		account.ID = int64(*id)
 		var sealed []byte
@@ -293,13 +280,9 @@ func (c *Channels) Test(ctx context.Context, a staff.Access, kind string, settin
 		if err != nil {
 			return err
 		}
-		for _, s := range k.Secrets {
-			if v, given := merged[s]; !given || v == "" {
-				merged[s] = before[s]
-			}
-		}
+		settings = keepSecrets(k, settings, before)
 	}
-	all, err := completeSettings(k, merged, map[string]any{})
+	all, err := completeSettings(k, settings, map[string]any{})
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -48,17 +48,80 @@ func completeSettings(k channels.Kind, settings, before map[string]any) (map[str
 
 // split parts what may be shown from what is sealed.
 func split(k channels.Kind, all map[string]any) (plain, hidden map[string]any) {
-	plain, hidden = map[string]any{}, map[string]any{}
-	for name, v := range all {
-		if slices.Contains(k.Secrets, name) {
+	plain, hidden = cloneSettings(all), map[string]any{}
+	for _, name := range k.Secrets {
+		if v, given := settingAt(plain, name); given {
+			dropSetting(plain, name)
 			if v != "" && v != nil {
 				hidden[name] = v
 			}
-		} else {
-			plain[name] = v
 		}
 	}
 	return plain, hidden
+}
+
+// keepSecrets puts what was stored in the place of secrets that settings leave empty.
+func keepSecrets(k channels.Kind, settings, before map[string]any) map[string]any {
+	merged := cloneSettings(settings)
+	for _, name := range k.Secrets {
+		if v, given := settingAt(merged, name); !given || v == "" {
+			if kept, had := before[name]; had {
+				putSetting(merged, name, kept)
+			}
+		}
+	}
+	return merged
+}
+
+// cloneSettings copies settings with the objects inside.
+func cloneSettings(m map[string]any) map[string]any {
+	out := make(map[string]any, len(m))
+	for name, v := range m {
+		if inner, ok := v.(map[string]any); ok {
+			v = cloneSettings(inner)
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// settingAt reads a setting by its name; "imap.password" stands in the object "imap".
+func settingAt(m map[string]any, name string) (v any, given bool) {
+	head, rest, nested := strings.Cut(name, ".")
+	v, given = m[head]
+	if !nested {
+		return v, given
+	}
+	inner, ok := v.(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	return settingAt(inner, rest)
+}
+
+func putSetting(m map[string]any, name string, v any) {
+	head, rest, nested := strings.Cut(name, ".")
+	if !nested {
+		m[head] = v
+		return
+	}
+	inner, ok := m[head].(map[string]any)
+	if !ok {
+		inner = map[string]any{}
+		m[head] = inner
+	}
+	putSetting(inner, rest, v)
+}
+
+func dropSetting(m map[string]any, name string) {
+	head, rest, nested := strings.Cut(name, ".")
+	if !nested {
+		delete(m, head)
+		return
+	}
+	if inner, ok := m[head].(map[string]any); ok {
+		dropSetting(inner, rest)
+	}
 }
 
 // sealedFor binds a secret to its row, so that it opens nowhere else.

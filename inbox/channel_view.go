@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/ids"
 	"github.com/parley-hub/parley/internal/postgres"
@@ -137,7 +138,7 @@ func (c *Channels) dress(s sealedChannel, settings bool) Channel {
 		return out
 	}
 	for _, name := range c.kinds[s.Kind].Secrets {
-		out.Settings[name] = ""
+		putSetting(out.Settings, name, "")
 		if _, set := hidden[name]; set {
 			out.SettingsSet = append(out.SettingsSet, name)
 		}
@@ -146,13 +147,15 @@ func (c *Channels) dress(s sealedChannel, settings bool) Channel {
 }
 
 func (c *Channels) account(s sealedChannel, hidden map[string]any) (channels.Account, error) {
-	all := maps.Clone(s.Settings)
-	if all == nil {
-		all = map[string]any{}
+	all := cloneSettings(s.Settings)
+	for name, v := range hidden {
+		putSetting(all, name, v)
 	}
-	maps.Copy(all, hidden)
 	raw, err := json.Marshal(all)
-	return channels.Account{ID: int64(s.ID), Kind: s.Kind, Name: s.Name, Settings: raw, Cursors: map[string]string{}, BaseURL: c.baseURL, Region: s.Region}, err
+	return channels.Account{
+		ID: int64(s.ID), Kind: s.Kind, Name: s.Name, Settings: raw, Cursors: map[string]string{}, BaseURL: c.baseURL, Region: s.Region,
+		Key: c.box.Derive(sealedFor(int64(s.ID))),
+	}, err
 }
 
 // capabilities asks an adapter that is never run; the answer is kept per version of the channel.
@@ -176,6 +179,46 @@ func (c *Channels) capabilities(a channels.Account, version int) channels.Capabi
 	maps.DeleteFunc(c.caps, func(k capsKey, _ channels.Capabilities) bool { return k.id == a.ID })
 	c.caps[key] = caps
 	return caps
+}
+
+// capabilitiesOf tells what a channel can do; none of them when it is gone.
+func (c *Channels) capabilitiesOf(ctx context.Context, id int64) (channels.Capabilities, error) {
+	var version int
+	err := c.pool.QueryRow(ctx, `SELECT version FROM channel WHERE id = $1 AND deleted_at IS NULL`, id).Scan(&version)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return channels.Capabilities{}, nil // whoever sends there is told so by the send
+	}
+	if err != nil {
+		return channels.Capabilities{}, err
+	}
+	c.mu.Lock()
+	caps, ok := c.caps[capsKey{id, version}]
+	c.mu.Unlock()
+	if ok {
+		return caps, nil
+	}
+	ch, err := c.load(ctx, c.pool, id)
+	return ch.Capabilities, err
+}
+
+// Suggest finds the settings of a channel of that kind for an address.
+func (c *Channels) Suggest(ctx context.Context, a staff.Access, kind, address string) (any, error) {
+	if err := may(a, staff.ManageChannels, "set up channels"); err != nil {
+		return nil, err
+	}
+	k, err := c.kind(kind)
+	if err != nil {
+		return nil, err
+	}
+	if k.Suggest == nil {
+		return nil, errs.New(errs.NotFound, "Nothing is known about the settings of such a channel.")
+	}
+	out, err := k.Suggest(ctx, address)
+	var fe *channels.FieldError
+	if errors.As(err, &fe) {
+		return nil, errs.Field(fe.Field, "%s", fe.Msg)
+	}
+	return out, err
 }
 
 // Accounts implements channels.Source: the enabled channels with their secrets opened.

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/idem"
@@ -20,12 +21,19 @@ type Desk struct {
 	pool *pgxpool.Pool
 	bus  bus.Bus
 	log  *slog.Logger
+
+	people   *crm.Service
+	channels *Channels
 }
 
 // NewDesk makes the desk on a migrated database.
 func NewDesk(pool *pgxpool.Pool, b bus.Bus, log *slog.Logger) *Desk {
 	return &Desk{pool: pool, bus: b, log: log.With("component", "desk")}
 }
+
+// Meet gives the desk what writing first and mail need: who the recipients are, and what a channel can do. Without it the
+// desk answers, and no more.
+func (d *Desk) Meet(people *crm.Service, ch *Channels) { d.people, d.channels = people, ch }
 
 // change runs fn in one transaction, marks the request's idempotency key there, appends the events that fn returns in the
 // same one, and wakes the tailers after commit.

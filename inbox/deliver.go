@@ -116,7 +116,7 @@ func (d *Deliverer) Drain(ctx context.Context, channelID, epoch int64, a channel
 				}
 				lost = false
 			}
-			rows, soon, err := d.claim(ctx, channelID, epoch, busy.list(), free)
+			rows, soon, err := d.claim(ctx, channelID, epoch, a, busy.list(), free)
 			if err != nil {
 				lost = true
 				if ctx.Err() == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,12 +54,14 @@ WITH pick AS (
     WHERE not_before <= now() ORDER BY seq LIMIT $4)
 UPDATE outbox o SET state = 'sending', attempts = attempts + 1, lease_epoch = $2 FROM pick WHERE o.client_id = pick.client_id AND o.state = 'queued'
 RETURNING o.client_id, o.channel_id, o.conversation_id, o.message_at, o.message_id, o.op, o.args, o.attempts, o.created_at`
+	insertSentRefSQL = `INSERT INTO external_ref (channel_id, kind, key, message_at, message_id) VALUES ($1, 'message', $2, $3, $4) ON CONFLICT DO NOTHING`
 	soonestOutboxSQL = `SELECT extract(epoch FROM min(not_before) - now())::float8 FROM outbox WHERE channel_id = $1 AND state = 'queued' AND not_before > now()`
 )
 
 // claim marks up to n rows as sending, checked against the lease in the same transaction, and tells when the next one
-// becomes due.
-func (d *Deliverer) claim(ctx context.Context, channelID, epoch int64, busy []int64, n int) ([]outRow, time.Duration, error) {
+// becomes due. Where the provider's id is known beforehand it is stored here, so that an answer finds its message
+// whatever happens from now on.
+func (d *Deliverer) claim(ctx context.Context, channelID, epoch int64, a channels.Adapter, busy []int64, n int) ([]outRow, time.Duration, error) {
 	var out []outRow
 	soon := lookEvery
 	err := postgres.InTx(ctx, d.pool, func(tx pgx.Tx) error {
@@ -75,6 +78,9 @@ func (d *Deliverer) claim(ctx context.Context, channelID, epoch int64, busy []in
 			err := row.Scan(&r.client, &r.channel, &r.conversation, &r.key.At, &r.key.ID, &r.op, &r.args, &r.attempts, &r.created)
 			return r, err
 		})
+		if err == nil {
+			err = nameSends(ctx, tx, a, out)
+		}
 		if err != nil || len(out) == n {
 			return err
 		}
@@ -90,6 +96,26 @@ func (d *Deliverer) claim(ctx context.Context, channelID, epoch int64, busy []in
 	return out, soon, err
 }
 
+func nameSends(ctx context.Context, tx pgx.Tx, a channels.Adapter, rows []outRow) error {
+	namer, ok := a.(channels.Identifier)
+	if !ok {
+		return nil
+	}
+	b := &pgx.Batch{}
+	for _, r := range rows {
+		id := namer.ProviderID(r.client.String())
+		if r.op != channels.OpSend || id == "" {
+			continue
+		}
+		b.Queue(insertSentRefSQL, r.channel, storableKey(id), r.key.At, r.key.ID)
+		b.Queue(`UPDATE message SET provider_id = $3 WHERE at = $1 AND id = $2 AND provider_id = ''`, r.key.At, r.key.ID, id)
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return tx.SendBatch(ctx, b).Close()
+}
+
 // send reads what is to be sent, as it is now, and hands it to the adapter.
 func (d *Deliverer) send(ctx context.Context, a channels.Adapter, r outRow) (out outcome) {
 	defer func() {
@@ -98,7 +124,7 @@ func (d *Deliverer) send(ctx context.Context, a channels.Adapter, r outRow) (out
 			out = outcome{state: "uncertain", reason: "The hub failed while sending. It may have arrived."}
 		}
 	}()
-	m, err := d.read(ctx, r)
+	m, err := d.read(ctx, r, a.Capabilities())
 	if err != nil { // nothing has left the house yet
 		return outcome{state: "queued", reason: "The message could not be read: " + err.Error(), wait: backoff(r.attempts)}
 	}
@@ -142,17 +168,30 @@ func judge(err error, r outRow) outcome {
 }
 
 const readOutboundSQL = `
-SELECT c.chat, c.chat_data, m.text, m.html, m.subject, m.provider_id, coalesce(q.provider_id, '')
+SELECT c.chat, c.chat_data, m.text, m.html, m.subject, m.provider_id, coalesce(q.provider_id, ''), m.data, m.author_kind = 'system', c.subject
 FROM message m JOIN conversation c ON c.id = $3
 LEFT JOIN message q ON q.at = m.reply_to_at AND q.id = m.reply_to_id
 WHERE m.at = $1 AND m.id = $2`
 
-func (d *Deliverer) read(ctx context.Context, r outRow) (channels.Outbound, error) {
-	m := channels.Outbound{ClientID: r.client.String(), Op: r.op, Attempt: r.attempts}
+func (d *Deliverer) read(ctx context.Context, r outRow, caps channels.Capabilities) (channels.Outbound, error) {
+	m := channels.Outbound{ClientID: r.client.String(), Op: r.op, Attempt: r.attempts, Conversation: strconv.FormatInt(r.conversation, 10)}
+	var data []byte
+	var subject string
 	err := d.pool.QueryRow(ctx, readOutboundSQL, r.key.At, r.key.ID, r.conversation).
-		Scan(&m.Chat, &m.ChatData, &m.Text, &m.HTML, &m.Subject, &m.TargetID, &m.ReplyTo)
+		Scan(&m.Chat, &m.ChatData, &m.Text, &m.HTML, &m.Subject, &m.TargetID, &m.ReplyTo, &data, &m.Automatic, &subject)
 	if err != nil {
 		return m, err
+	}
+	if caps.Subject && m.Subject == "" { // the hub's own words
+		m.Subject = answerSubject(subject)
+	}
+	if caps.Recipients && r.op == channels.OpSend {
+		if m.Recipients, err = recipientsOf(data); err != nil {
+			return m, err
+		}
+		if m.References, err = d.references(ctx, r); err != nil {
+			return m, err
+		}
 	}
 	if r.op == channels.OpReact {
 		var args struct {
@@ -167,13 +206,13 @@ func (d *Deliverer) read(ctx context.Context, r outRow) (channels.Outbound, erro
 		return m, nil
 	}
 	m.TargetID = ""
-	rows, err := d.pool.Query(ctx, `SELECT kind, name, type, size, blob FROM attachment WHERE message_id = $1 AND message_at = $2 ORDER BY position`, r.key.ID, r.key.At)
+	rows, err := d.pool.Query(ctx, `SELECT kind, name, type, size, content_id, blob FROM attachment WHERE message_id = $1 AND message_at = $2 ORDER BY position`, r.key.ID, r.key.At)
 	if err != nil {
 		return m, err
 	}
 	var f channels.File
 	var key string
-	_, err = pgx.ForEachRow(rows, []any{&f.Kind, &f.Name, &f.Type, &f.Size, &key}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&f.Kind, &f.Name, &f.Type, &f.Size, &f.ContentID, &key}, func() error {
 		file, blobKey := f, key
 		file.Open = func(ctx context.Context) (io.ReadCloser, error) {
 			rc, _, err := d.blobs.Open(ctx, blobKey)
@@ -266,9 +305,7 @@ WHERE at = $1 AND id = $2`, r.key.At, r.key.ID, out.state, storable(note, 1000),
 		if p == "" {
 			continue
 		}
-		if _, err := tx.Exec(ctx, `
-INSERT INTO external_ref (channel_id, kind, key, message_at, message_id) VALUES ($1, 'message', $2, $3, $4) ON CONFLICT DO NOTHING`,
-			r.channel, storableKey(p), r.key.At, r.key.ID); err != nil {
+		if _, err := tx.Exec(ctx, insertSentRefSQL, r.channel, storableKey(p), r.key.At, r.key.ID); err != nil {
 			return err
 		}
 	}

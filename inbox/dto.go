@@ -73,6 +73,7 @@ type Attachment struct {
 	DurationMS int       `json:"duration_ms"`
 	State      string    `json:"state" enum:"pending,ok,failed,expired"`
 	Error      string    `json:"error"`
+	ContentID  string    `json:"content_id" doc:"set where the message's HTML shows the file in place (cid:)"`
 	URL        string    `json:"url"`
 	PreviewURL *string   `json:"preview_url"`
 }

@@ -87,6 +87,9 @@ func rider(e *events.Event) json.RawMessage {
 // the whole on demand.
 func clipItem(it Item) json.RawMessage {
 	limit := maxEventText
+	if it.Content == contentEmail {
+		it.HTML = ""
+	}
 	for {
 		if utf8.RuneCountInString(it.Text) > limit {
 			it.Text, it.Truncated = clipRunes(it.Text, limit), true

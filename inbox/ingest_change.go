@@ -18,6 +18,9 @@ func (r *ingestRun) applyChange(ctx context.Context, tx pgx.Tx, e *inEvent) erro
 	if e.conv != nil { // it was stored as a message of its own
 		return nil
 	}
+	if e.Fingerprint != "" && !e.first {
+		return r.copied(ctx, tx, e)
+	}
 	target := e.TargetID
 	if (e.Kind == channels.Message || e.Kind == channels.Undecryptable) && !e.first {
 		target = e.ProviderID

@@ -106,11 +106,13 @@ func (r *ingestRun) claim(ctx context.Context, tx pgx.Tx) error {
 			return errs.New(errs.NotFound, "Channel %d is gone", e.job.channel)
 		}
 		e.ch = c
-		if e.fresh && e.first { // replies within the batch find it
-			r.targets[refKey{c.ID, e.ProviderID}] = MessageKey{e.at, e.id}
-		}
-		if e.ProviderID == "" && e.Kind != channels.Edit {
+		if _, keyed := e.messageKey(); !keyed && e.ProviderID == "" && e.Kind != channels.Edit {
 			e.first = true
+		}
+		if k := (refKey{c.ID, e.ProviderID}); e.fresh && e.first && e.ProviderID != "" { // replies within the batch find it
+			if _, known := r.targets[k]; !known || e.Fingerprint == "" {
+				r.targets[k] = MessageKey{e.at, e.id}
+			}
 		}
 	}
 	return r.claimUnseenEdits(ctx, tx)
@@ -125,7 +127,8 @@ func (r *ingestRun) releaseKeys(ctx context.Context, tx pgx.Tx, refs []refRow) e
 		}
 		x.event.first = false
 		if i := slices.IndexFunc(r.all, func(e *inEvent) bool {
-			return e.fresh && !e.first && e.job.channel == x.channel && e.ProviderID == x.key && e.wantsKey()
+			k, keyed := e.messageKey()
+			return e.fresh && !e.first && keyed && k == refKey{x.channel, x.key}
 		}); i >= 0 { // another delivery of the batch carries the message
 			e := r.all[i]
 			e.first, e.at, e.id = true, *x.at, *x.id
@@ -137,11 +140,6 @@ func (r *ingestRun) releaseKeys(ctx context.Context, tx pgx.Tx, refs []refRow) e
 		delete(r.targets, refKey{x.channel, x.key})
 	}
 	return nil
-}
-
-// wantsKey reports whether the event's provider id names the message that it carries.
-func (e *inEvent) wantsKey() bool {
-	return e.ProviderID != "" && (e.Kind == channels.Message || e.Kind == channels.Undecryptable || e.Kind == channels.Membership)
 }
 
 // claimUnseenEdits makes a message of an edit whose message never reached us: what the customer says now is shown.
@@ -183,9 +181,9 @@ func (r *ingestRun) refs(now time.Time) []refRow {
 		}
 		e.id = newMessageID()
 		add(refRow{channel: e.job.channel, kind: "event", key: e.EventKey, event: e})
-		if e.wantsKey() {
+		if k, keyed := e.messageKey(); keyed {
 			at, id := e.at, e.id
-			add(refRow{channel: e.job.channel, kind: "message", key: e.ProviderID, at: &at, id: &id, event: e})
+			add(refRow{channel: k.channel, kind: "message", key: k.key, at: &at, id: &id, event: e})
 		}
 	}
 	sort.Slice(refs, func(i, j int) bool {
@@ -207,7 +205,7 @@ func (r *ingestRun) queueTargets(b *pgx.Batch) {
 	var ch []int64
 	var keys []string
 	for _, e := range r.all {
-		for _, k := range []string{e.ReplyTo, e.TargetID} {
+		for _, k := range append([]string{e.ReplyTo, e.TargetID}, e.References...) {
 			if k != "" {
 				ch, keys = append(ch, e.job.channel), append(keys, k)
 			}
@@ -248,9 +246,12 @@ const (
 	maxText    = 1 << 20 // bytes
 	maxHTML    = 1 << 20
 	maxSubject = 1000
-	maxData    = 2 << 10
+	maxData    = 16 << 10 // a message to many names them
 	maxMedia   = 50
 	maxKey     = 512
+
+	maxChatData   = 2 << 10
+	maxReferences = 50
 )
 
 // storableInbound makes every string of an event fit for Postgres (valid UTF-8, no NUL) and bounded.
@@ -267,8 +268,10 @@ func storableInbound(in channels.Inbound) channels.Inbound {
 	if in.Content == "" {
 		in.Content = "text"
 	}
+	in.References, in.Recipients = storableKeys(in.References, maxReferences), storableRecipients(in.Recipients)
+	in.Conversation, in.Fingerprint = storable(in.Conversation, 20), storable(in.Fingerprint, 128)
 	in.Data = storableJSON(in.Data, maxData)
-	in.ChatData = storableJSON(in.ChatData, maxData)
+	in.ChatData = storableJSON(in.ChatData, maxChatData)
 	if len(in.Media) > maxMedia {
 		in.Media = in.Media[:maxMedia]
 	}

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -29,6 +30,7 @@ type convState struct {
 	identity    int64
 	chat        string
 	chatData    json.RawMessage
+	stranger    int64 // the one that its first message refers to without taking part
 	touched     bool
 	introduced  bool // the line about the new contact is in
 }
@@ -100,7 +102,7 @@ func (r *ingestRun) findConversations(ctx context.Context, tx pgx.Tx) error {
 		}
 		c := r.convs[same]
 		if c == nil {
-			c = &convState{convKey: k, contactName: e.person.Name, channelKind: e.ch.Kind, identity: e.person.IdentityID}
+			c = &convState{convKey: k, contactName: e.person.Name, channelKind: e.ch.Kind, identity: e.person.IdentityID, stranger: e.stranger}
 			r.convs[same] = c
 			r.order = append(r.order, c)
 		}
@@ -169,7 +171,7 @@ func (r *ingestRun) pickConversations(ctx context.Context, tx pgx.Tx) (known []i
 			known = append(known, id)
 			return nil
 		}
-		c.isNew, c.previous = true, id
+		c.isNew, c.previous = true, cmp.Or(id, c.stranger)
 		c.row = conversationRow{
 			ID: newID, Number: newID, ChannelID: c.channel, ContactID: c.contact, Status: Open, Tags: []string{}, TeamID: r.channels[c.channel].TeamID,
 			LastKind: "message", LastDirection: "in", CreatedAt: r.g.now(),
@@ -243,7 +245,7 @@ func (c *convState) take(m *newMessage, e *inEvent, now time.Time) {
 		return
 	}
 	if !e.History {
-		if w.Status != Open && m.direction == "in" {
+		if w.Status != Open && m.direction == "in" && !e.Automatic { // an out-of-office note opens nothing
 			w.Status, w.ClosedAt, w.SnoozedUntil = Open, nil, nil
 		}
 		if m.direction == "in" {
@@ -268,7 +270,7 @@ func (c *convState) take(m *newMessage, e *inEvent, now time.Time) {
 	if !m.at.Before(w.LastAt) {
 		w.LastAt, w.LastDirection, w.LastKind = m.at, m.direction, "message"
 		w.LastText = preview(m.text)
-		if m.content != "text" {
+		if m.content != contentText && m.content != contentEmail {
 			w.LastKind = m.content
 		}
 	}

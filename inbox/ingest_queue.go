@@ -117,15 +117,15 @@ func (r *ingestRun) queueFiles(b *pgx.Batch) {
 	var channel, conversation, size []int64
 	var at []time.Time
 	var position, width, height, dur []int32
-	var kind, name, typ, ref, state, errText []string
+	var kind, name, typ, ref, state, errText, contentID []string
 	for _, f := range r.w.files {
 		id, message, channel, conversation = append(id, f.id), append(message, f.message.id), append(channel, f.channel), append(conversation, f.message.conversation.row.ID)
 		at, size, position = append(at, f.message.at), append(size, f.size), append(position, int32(f.position))
 		width, height, dur = append(width, int32(f.width)), append(height, int32(f.height)), append(dur, int32(f.dur))
 		kind, name, typ, ref = append(kind, f.kind), append(name, f.name), append(typ, f.typ), append(ref, f.ref)
-		state, errText = append(state, f.state), append(errText, f.err)
+		state, errText, contentID = append(state, f.state), append(errText, f.err), append(contentID, f.contentID)
 	}
-	b.Queue(insertFilesSQL, id, channel, conversation, at, message, position, kind, name, typ, size, width, height, dur, ref, state, errText)
+	b.Queue(insertFilesSQL, id, channel, conversation, at, message, position, kind, name, typ, size, width, height, dur, ref, state, errText, contentID)
 }
 
 func jsonOrEmpty(b json.RawMessage) string {

@@ -53,7 +53,11 @@ type inEvent struct {
 	sender crm.Claimed // who wrote; the same as person outside groups
 	claim  int         // index of person's claim; -1 = none
 	member int         // index of the sender's claim in a group; -1 = none
+	others []int       // indexes of the claims of further recipients
+	with   []int64     // their identities
 	conv   *convState
+	// stranger is a conversation that the message refers to although its sender takes no part there; 0 = none
+	stranger int64
 }
 
 type refKey struct {
@@ -103,6 +107,9 @@ func (r *ingestRun) run(ctx context.Context, tx pgx.Tx) error {
 	r.all = fresh
 	if err := r.findPeople(ctx, tx); err != nil {
 		return err
+	}
+	if err := r.findThreads(ctx, tx); err != nil {
+		return fmt.Errorf("find threads: %w", err)
 	}
 	if err := r.findConversations(ctx, tx); err != nil {
 		return fmt.Errorf("find conversations: %w", err)
@@ -164,6 +171,9 @@ func (r *ingestRun) findPeople(ctx context.Context, tx pgx.Tx) error {
 			claims = append(claims, r.claimOf(e, e.Sender, false))
 		}
 	}
+	if claims, err = r.takingPart(ctx, tx, claims); err != nil {
+		return fmt.Errorf("read our addresses: %w", err)
+	}
 	found, err := r.g.people.Claim(ctx, tx, claims)
 	if err != nil {
 		return fmt.Errorf("claim people: %w", err)
@@ -177,6 +187,9 @@ func (r *ingestRun) findPeople(ctx context.Context, tx pgx.Tx) error {
 		e.sender = e.person
 		if e.member >= 0 {
 			e.sender = found[e.member]
+		}
+		for _, i := range e.others {
+			e.with = append(e.with, found[i].IdentityID)
 		}
 		if e.Kind == channels.Message && e.first && e.Direction != channels.Out && !e.History && !e.Automatic && e.Group == nil {
 			wants = append(wants, crm.LeadWant{
@@ -294,8 +307,11 @@ func (r *ingestRun) add(e *inEvent) error {
 			r.media[e.ch.ID] = true
 		}
 	}
-	if e.member >= 0 {
+	if e.member >= 0 || len(e.Recipients) > 0 {
 		r.w.participant(c, e.sender.IdentityID)
+	}
+	for _, id := range e.with {
+		r.w.participant(c, id)
 	}
 	r.stored++
 	return nil

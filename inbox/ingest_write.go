@@ -63,6 +63,7 @@ type fileRow struct {
 	width, height, dur int
 	ref                string
 	state, err         string
+	contentID          string
 }
 
 func (w *ingestWriter) message(m newMessage) {
@@ -111,7 +112,7 @@ func (w *ingestWriter) attach(e *inEvent, m newMessage, position int, f channels
 	w.files = append(w.files, row)
 	row.message.files = append(row.message.files, Attachment{
 		ID: row.id, Kind: row.kind, Name: row.name, Type: row.typ, Size: row.size, Width: row.width, Height: row.height, DurationMS: row.dur,
-		State: row.state, Error: row.err, URL: "/api/attachments/" + row.id.String(),
+		State: row.state, Error: row.err, ContentID: row.contentID, URL: "/api/attachments/" + row.id.String(),
 	})
 }
 
@@ -120,7 +121,7 @@ func newFileRow(channel int64, f channels.Media) fileRow {
 	row := fileRow{
 		id: newMessageID(), channel: channel, kind: mediaKind(f.Kind), name: storable(f.Name, 255), typ: storable(f.Type, 127),
 		size: max(f.Size, 0), width: max(f.Width, 0), height: max(f.Height, 0), dur: int(f.Duration.Milliseconds()),
-		ref: string(storableJSON(f.Ref, 4<<10)), state: "pending",
+		ref: string(storableJSON(f.Ref, 4<<10)), state: "pending", contentID: storable(f.ContentID, 255),
 	}
 	if row.typ == "" {
 		row.typ = "application/octet-stream"
@@ -173,9 +174,9 @@ SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::bigint[], $4::bigint[], 
     $22::timestamptz[])`
 	insertRawSQL   = `INSERT INTO message_raw (message_at, message_id, raw) SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::bytea[])`
 	insertFilesSQL = `
-INSERT INTO attachment (id, channel_id, conversation_id, message_at, message_id, position, kind, name, type, size, width, height, duration_ms, ref, state, error)
+INSERT INTO attachment (id, channel_id, conversation_id, message_at, message_id, position, kind, name, type, size, width, height, duration_ms, ref, state, error, content_id)
 SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::uuid[], $6::int[], $7::text[], $8::text[], $9::text[], $10::bigint[],
-    $11::int[], $12::int[], $13::int[], $14::jsonb[], $15::text[], $16::text[])`
+    $11::int[], $12::int[], $13::int[], $14::jsonb[], $15::text[], $16::text[], $17::text[])`
 	insertMembersSQL = `
 INSERT INTO participant (conversation_id, identity_id) SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT DO NOTHING`
 	saveCursorSQL = `
@@ -201,6 +202,7 @@ func (r *ingestRun) write(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	b := &pgx.Batch{}
+	r.queueAliases(b)
 	r.queueConversations(b)
 	r.queueMessages(b)
 	for _, j := range r.jobs {

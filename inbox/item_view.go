@@ -22,7 +22,8 @@ const (
 	kindNote    = "note"
 	kindEvent   = "event"
 
-	contentText = "text"
+	contentText  = "text"
+	contentEmail = "email"
 )
 
 // maxQuoteText is how much of a quoted message is shown above the answer.
@@ -44,7 +45,7 @@ const (
 	loadMessagesSQL = `SELECT ` + messageColumns + `
 FROM unnest($1::timestamptz[], $2::uuid[]) k (at, id) JOIN message m ON m.at = k.at AND m.id = k.id` + messageJoins
 
-	itemAttachmentsSQL = `SELECT message_id, id, kind, name, type, size, width, height, duration_ms, state, error, preview <> ''
+	itemAttachmentsSQL = `SELECT message_id, id, kind, name, type, size, width, height, duration_ms, state, error, content_id, preview <> ''
 FROM attachment WHERE message_id = ANY ($1::uuid[]) ORDER BY message_id, position, id`
 
 	itemReactionsSQL = `SELECT r.message_id, r.emoji, r.agent_id, coalesce(a.name, ''), coalesce(p.id, 0), coalesce(p.name, '')
@@ -191,6 +192,9 @@ func orEmpty[T any](s []T) []T {
 
 // clipText cuts an item for a timeline.
 func clipText(it *Item) {
+	if it.Content == contentEmail { // a document of its own, which is shown in a frame and fetched for it
+		it.HTML = ""
+	}
 	if text := clipRunes(it.Text, maxTimelineText); len(text) < len(it.Text) {
 		it.Text, it.HTML, it.Truncated = text, "", true
 	}

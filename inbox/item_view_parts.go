@@ -77,7 +77,7 @@ func (p *itemParts) readAttachments(rows pgx.Rows) error {
 	var a Attachment
 	var preview bool
 	_, err := pgx.ForEachRow(rows, []any{
-		&message, &a.ID, &a.Kind, &a.Name, &a.Type, &a.Size, &a.Width, &a.Height, &a.DurationMS, &a.State, &a.Error, &preview,
+		&message, &a.ID, &a.Kind, &a.Name, &a.Type, &a.Size, &a.Width, &a.Height, &a.DurationMS, &a.State, &a.Error, &a.ContentID, &preview,
 	}, func() error {
 		a.URL, a.PreviewURL = "/api/attachments/"+a.ID.String(), nil
 		if preview {

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/ids"
@@ -32,6 +35,17 @@ type Draft struct {
 	Mentions    []Mention // of a note: who is told
 	// DraftVersion is the newest version of the saved draft that the sender knows; that draft ends with the send. 0 = none.
 	DraftVersion int
+
+	// Subject, recipients and what is forwarded, on a channel that has them. Without recipients it goes to whoever is
+	// answered.
+	Subject     string
+	To, Cc, Bcc []channels.Mailbox
+	ForwardOf   *uuid.UUID
+
+	content   string // "" = by its files
+	data      []byte
+	quoteAt   int
+	forwarded *MessageKey
 }
 
 // The limits of what an agent may send at once.
@@ -47,7 +61,7 @@ func (d *Draft) check(now time.Time) error {
 	switch {
 	case d.ID == uuid.Nil:
 		return errs.Field("id", "must be a UUID made by the client")
-	case d.Text == "" && len(d.Attachments) == 0:
+	case d.Text == "" && len(d.Attachments) == 0 && d.ForwardOf == nil:
 		return errs.Field("text", "is empty: write something or attach a file")
 	case utf8.RuneCountInString(d.Text) > maxSendText:
 		return errs.Field("text", "has more than %d characters", maxSendText)
@@ -61,8 +75,10 @@ func (d *Draft) check(now time.Time) error {
 		return errs.Field("mentions", "names more than %d", maxMentions)
 	case d.Note && d.ChannelID != nil:
 		return errs.Field("channel_id", "a note goes to no channel")
+	case d.Note && d.addressed():
+		return errs.Field("to", "a note goes to colleagues only")
 	}
-	return nil
+	return d.checkMail()
 }
 
 // talk is the conversation that a message goes into, locked.
@@ -77,8 +93,9 @@ const (
 SELECT c.id, c.channel_id, c.contact_id, coalesce(c.assignee_id, 0), coalesce(c.team_id, 0), c.status, c.in_count
 FROM conversation c WHERE c.id = $4 AND ` + visibleSQL + ` FOR UPDATE`
 	insertPostSQL = `
-INSERT INTO message (at, id, conversation_id, kind, content, direction, author_kind, author_id, text, html, status, reply_to_at, reply_to_id, in_no, send_at, data)
-VALUES (clock_timestamp(), $1, $2, $3, $4, 'out', 'agent', $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING at`
+INSERT INTO message (at, id, conversation_id, kind, content, direction, author_kind, author_id, text, html, status, reply_to_at, reply_to_id, in_no, send_at,
+    subject, data)
+VALUES (clock_timestamp(), $1, $2, $3, $4, 'out', 'agent', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING at`
 	insertOutboxSQL = `
 INSERT INTO outbox (client_id, channel_id, conversation_id, message_at, message_id, op, args, not_before)
 VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now() + make_interval(secs => $9)))`
@@ -102,9 +119,23 @@ func (d *Desk) Post(ctx context.Context, a staff.Access, conversation ids.ID, m 
 	if err := m.check(time.Now()); err != nil {
 		return Item{}, err
 	}
+	caps, err := d.capabilitiesFor(ctx, int64(conversation), m)
+	if err != nil {
+		return Item{}, err
+	}
+	if m.addressed() && !caps.Recipients {
+		return Item{}, errs.Field("to", "this channel writes to one person, without a subject")
+	}
 	var item Item
 	var channel int64
-	err := d.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
+	err = d.change(ctx, func(tx pgx.Tx) ([]events.Event, error) {
+		var people []crm.Claimed
+		if caps.Recipients {
+			var err error
+			if people, err = d.claimRecipients(ctx, tx, m, ""); err != nil {
+				return nil, err
+			}
+		}
 		t, err := lockTalk(ctx, tx, a, int64(conversation))
 		if err != nil {
 			return nil, err
@@ -115,13 +146,22 @@ func (d *Desk) Post(ctx context.Context, a staff.Access, conversation ids.ID, m 
 			}
 			return nil, err
 		}
-		if t, err = d.pickTalk(ctx, tx, a, t, m); err != nil {
+		if t, err = d.pickTalk(ctx, tx, a, t, m, caps); err != nil {
 			return nil, err
 		}
 		if err := refuseUnseen(ctx, tx, t, m.Seen); err != nil {
 			return nil, err
 		}
 		channel = t.channel
+		m := m // a transaction that is tried again starts from what was posted
+		if caps.Recipients && !m.Note {
+			if err := asMail(ctx, tx, a, t, &m); err != nil {
+				return nil, err
+			}
+			if err := joined(ctx, tx, t.id, people); err != nil {
+				return nil, err
+			}
+		}
 		var evs []events.Event
 		if item, evs, err = put(ctx, tx, a, t, m); err != nil {
 			return nil, err
@@ -170,42 +210,6 @@ SELECT m.at, c.contact_id FROM message m JOIN conversation c ON c.id = m.convers
 	return &items[0], nil
 }
 
-// pickTalk checks that the conversation takes an answer, or finds the person's conversation on the other channel.
-func (d *Desk) pickTalk(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (talk, error) {
-	if m.ChannelID != nil && int64(*m.ChannelID) != t.channel {
-		return otherTalk(ctx, tx, a, t, int64(*m.ChannelID))
-	}
-	if t.status == Closed && !m.Note {
-		return t, &errs.E{Code: errs.Conflict, Msg: "This conversation is closed: open it again to answer.", Extra: map[string]any{"reason": "closed"}}
-	}
-	return t, nil
-}
-
-// otherTalk is the conversation of the same person on another channel: the open one, else a new one to the address that
-// the last one there had, with the same owner and team.
-func otherTalk(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, channel int64) (talk, error) {
-	var id int64
-	var status Status
-	err := tx.QueryRow(ctx, `
-SELECT id, status FROM conversation WHERE contact_id = $1 AND channel_id = $2 AND merged_into IS NULL AND thread_key IS NULL
-ORDER BY (status <> 'closed') DESC, id DESC LIMIT 1`, t.contact, channel).Scan(&id, &status)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return t, errs.Field("channel_id", "this person never wrote on that channel")
-	}
-	if err != nil {
-		return t, err
-	}
-	if status == Closed {
-		if err := tx.QueryRow(ctx, `
-INSERT INTO conversation (channel_id, contact_id, identity_id, chat, chat_data, team_id, assignee_id, last_direction, previous_id)
-SELECT channel_id, contact_id, identity_id, chat, chat_data, $2, coalesce($3, $4::bigint), 'out', id FROM conversation WHERE id = $1 RETURNING id`,
-			id, nullable(t.team), nullable(t.assignee), int64(a.AgentID)).Scan(&id); err != nil {
-			return t, err
-		}
-	}
-	return lockTalk(ctx, tx, a, id)
-}
-
 // refuseUnseen is the send guard: it refuses once when somebody wrote what the sender has not on the screen.
 func refuseUnseen(ctx context.Context, tx pgx.Tx, t talk, seen *uuid.UUID) error {
 	if seen == nil {
@@ -249,12 +253,16 @@ func put(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (Item,
 	if err != nil {
 		return Item{}, nil, err
 	}
-	data, err := named.data()
-	if err != nil {
-		return Item{}, nil, err
+	data := jsonOrEmpty(m.data)
+	if m.Note {
+		if data, err = named.data(); err != nil {
+			return Item{}, nil, err
+		}
 	}
+	content = cmp.Or(m.content, content)
 	key := MessageKey{ID: m.ID}
-	if err := tx.QueryRow(ctx, insertPostSQL, m.ID, t.id, kind, content, int64(a.AgentID), m.Text, m.HTML, status, reply.at(), reply.id(), t.inCount, m.SendAt, data).Scan(&key.At); err != nil {
+	if err := tx.QueryRow(ctx, insertPostSQL, m.ID, t.id, kind, content, int64(a.AgentID), m.Text, m.HTML, status, reply.at(), reply.id(), t.inCount, m.SendAt,
+		m.Subject, data).Scan(&key.At); err != nil {
 		return Item{}, nil, fmt.Errorf("store message: %w", err)
 	}
 	if err := named.store(ctx, tx, t.id, key); err != nil {
@@ -262,6 +270,11 @@ func put(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m Draft) (Item,
 	}
 	if err := bindUploads(ctx, tx, t, key, m.Attachments); err != nil {
 		return Item{}, nil, err
+	}
+	if m.forwarded != nil {
+		if err := copyFiles(ctx, tx, t, *m.forwarded, key, len(m.Attachments)); err != nil {
+			return Item{}, nil, err
+		}
 	}
 	if m.Note {
 		_, err = tx.Exec(ctx, notedSQL, t.id)
@@ -302,7 +315,7 @@ func queueOut(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, key Messag
 	if _, err := tx.Exec(ctx, insertOutboxSQL, m.ID, t.channel, t.id, key.At, key.ID, "send", "{}", m.SendAt, settings.UndoSeconds); err != nil {
 		return err
 	}
-	if content == contentText {
+	if content == contentText || content == contentEmail {
 		content = kindMessage
 	}
 	keepWaiting := m.SendAt != nil

@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"time"
 
+	"github.com/parley-hub/parley/channels"
 	"github.com/parley-hub/parley/inbox"
 	"github.com/parley-hub/parley/internal/errs"
 	"github.com/parley-hub/parley/internal/ids"
@@ -74,9 +77,46 @@ func (s *Server) channelTest(ctx context.Context, in *channelTestIn) (*one[Chann
 	case errs.Is(err, errs.Invalid), errs.Is(err, errs.Forbidden), errs.Is(err, errs.Conflict):
 		return nil, err
 	default:
+		var pe *channels.ProbeError
+		if errors.As(err, &pe) {
+			out.Step = pe.Step
+		}
 		out.Detail = err.Error()
 	}
 	return &one[ChannelTest]{Body: out}, nil
+}
+
+type mailSettingsIn struct {
+	Address string `query:"address" required:"true" maxLength:"320"`
+}
+
+// MailServer is one end of a mail account.
+type MailServer struct {
+	Host     string `json:"host"`
+	Port     int    `json:"port"`
+	TLS      string `json:"tls" enum:"tls,starttls,none"`
+	Username string `json:"username"`
+}
+
+// MailSettings are what an address's provider is known, or believed, to want.
+type MailSettings struct {
+	IMAP   MailServer `json:"imap"`
+	SMTP   MailServer `json:"smtp"`
+	Source string     `json:"source" enum:"known,autoconfig,srv,guess"`
+	Note   string     `json:"note"`
+}
+
+func (s *Server) mailSettings(ctx context.Context, in *mailSettingsIn) (*one[MailSettings], error) {
+	found, err := s.deps.Channels.Suggest(ctx, CallerFrom(ctx), "email", in.Address)
+	if err != nil {
+		return nil, err
+	}
+	var out MailSettings
+	raw, err := json.Marshal(found)
+	if err == nil {
+		err = json.Unmarshal(raw, &out)
+	}
+	return &one[MailSettings]{Body: out}, err
 }
 
 func (s *Server) quarantineList(ctx context.Context, in *idIn) (*listed[inbox.SetAside], error) {

@@ -20,6 +20,9 @@ func (s *Server) channelRoutes() []route {
 		post("/api/channels/{id}/quarantine/{quarantine}/retry", may(staff.ManageChannels), op(s.quarantineRetry)),
 		del("/api/sample-data", may(staff.ManageData), op(s.sampleRemove)),
 
+		get("/api/channels/email/settings", may(staff.ManageChannels), op(s.mailSettings), within(30*time.Second)),
+
+		post("/api/conversations", may(staff.Reply), op(s.conversationStart), status(201)),
 		post("/api/conversations/{id}/messages", may(staff.Reply), op(s.messagePost), status(202)),
 		patch("/api/conversations/{id}/messages/{message}", may(staff.Reply), op(s.messageEdit)),
 		del("/api/conversations/{id}/messages/{message}", may(staff.Reply), op(s.messageDelete)),

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/parley-hub/parley/channels"
 	"github.com/parley-hub/parley/inbox"
 	"github.com/parley-hub/parley/internal/ids"
 )
@@ -25,16 +26,67 @@ type messagePostIn struct {
 		Close        bool            `json:"close,omitempty" doc:"close the conversation with it"`
 		Mentions     []inbox.Mention `json:"mentions,omitempty" nullable:"false" maxItems:"20" doc:"whom a note names"`
 		DraftVersion int             `json:"draft_version,omitempty" minimum:"0" doc:"the newest version of the saved draft that the sender knows: it ends with the send"`
+		MailFields
 	}
+}
+
+// MailFields are what a message has on a channel with subject and recipients; others refuse them.
+type MailFields struct {
+	Subject   string     `json:"subject,omitempty" maxLength:"2000" doc:"none = the conversation's, as an answer"`
+	To        []Mailbox  `json:"to,omitempty" nullable:"false" maxItems:"50" doc:"none at all = whoever is answered"`
+	Cc        []Mailbox  `json:"cc,omitempty" nullable:"false" maxItems:"50"`
+	Bcc       []Mailbox  `json:"bcc,omitempty" nullable:"false" maxItems:"50"`
+	ForwardOf *uuid.UUID `json:"forward_of,omitempty" doc:"a message that is quoted below the text, with its files"`
+}
+
+// Mailbox is a name with an address.
+type Mailbox struct {
+	Name    string `json:"name,omitempty" maxLength:"800"`
+	Address string `json:"address" maxLength:"320"`
+}
+
+func (f MailFields) put(d *inbox.Draft) {
+	d.Subject, d.ForwardOf = f.Subject, f.ForwardOf
+	d.To, d.Cc, d.Bcc = mailboxes(f.To), mailboxes(f.Cc), mailboxes(f.Bcc)
+}
+
+func mailboxes(list []Mailbox) []channels.Mailbox {
+	var out []channels.Mailbox
+	for _, b := range list {
+		out = append(out, channels.Mailbox{Name: b.Name, Address: b.Address})
+	}
+	return out
 }
 
 func (s *Server) messagePost(ctx context.Context, in *messagePostIn) (*one[inbox.Item], error) {
 	b := in.Body
-	return answer(s.deps.Desk.Post(ctx, CallerFrom(ctx), in.ID, inbox.Draft{
+	d := inbox.Draft{
 		ID: b.ID, Text: b.Text, HTML: b.HTML, Attachments: b.Attachments, ChannelID: b.ChannelID, Note: b.Note, ReplyTo: b.ReplyTo,
 		SendAt: b.SendAt, Seen: b.Seen, Close: b.Close,
 		Mentions: b.Mentions, DraftVersion: b.DraftVersion,
-	}))
+	}
+	b.put(&d)
+	return answer(s.deps.Desk.Post(ctx, CallerFrom(ctx), in.ID, d))
+}
+
+type conversationStartIn struct {
+	Body struct {
+		ID          uuid.UUID   `json:"id" doc:"of the first message, made by the client; the same id is the same message"`
+		ChannelID   ids.ID      `json:"channel_id"`
+		ContactID   *ids.ID     `json:"contact_id,omitempty" doc:"whom to write to when no recipient is named"`
+		Text        string      `json:"text" maxLength:"400000"`
+		HTML        string      `json:"html,omitempty" maxLength:"400000"`
+		Attachments []uuid.UUID `json:"attachments,omitempty" nullable:"false" maxItems:"10" doc:"ids of uploads"`
+		SendAt      *time.Time  `json:"send_at,omitempty"`
+		MailFields
+	}
+}
+
+func (s *Server) conversationStart(ctx context.Context, in *conversationStartIn) (*one[inbox.Conversation], error) {
+	b := in.Body
+	n := inbox.NewTalk{Draft: inbox.Draft{ID: b.ID, Text: b.Text, HTML: b.HTML, Attachments: b.Attachments, ChannelID: &b.ChannelID, SendAt: b.SendAt}, ContactID: b.ContactID}
+	b.put(&n.Draft)
+	return answer(s.deps.Desk.Start(ctx, CallerFrom(ctx), n))
 }
 
 type sentIn struct {

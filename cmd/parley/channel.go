@@ -7,25 +7,43 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/channels/email"
 	"github.com/parley-hub/parley/channels/telegram"
 	"github.com/parley-hub/parley/channels/webform"
 	"github.com/parley-hub/parley/inbox"
 	"github.com/parley-hub/parley/internal/bus"
+	"github.com/parley-hub/parley/internal/config"
+	"github.com/parley-hub/parley/internal/egress"
 	"github.com/parley-hub/parley/staff"
 )
 
 // channelKinds are the ways in which customers reach the hub: the one place that names them.
-func channelKinds() map[string]channels.Kind {
+func channelKinds(cfg config.Config) map[string]channels.Kind {
 	kinds := map[string]channels.Kind{}
-	for _, k := range []channels.Kind{telegram.Kind(), webform.Kind()} {
+	for _, k := range []channels.Kind{telegram.Kind(), email.Kind(mailSettings(cfg)), webform.Kind()} {
 		kinds[k.Name] = k
 	}
 	return kinds
+}
+
+// mailSettings finds the settings of a mail provider, at hosts that the address names: never in our own house.
+func mailSettings(cfg config.Config) *email.Suggester {
+	var g egress.Guard
+	for _, s := range cfg.EgressAllow {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil { // the settings were checked
+			g.Allow = append(g.Allow, p)
+		}
+	}
+	return &email.Suggester{Client: g.Client(10 * time.Second), DNS: net.DefaultResolver}
 }
 
 func channelCommands() []command {
@@ -34,7 +52,7 @@ func channelCommands() []command {
 		{
 			name: "channel add", help: "add a channel; its settings are read as JSON from standard input", run: channelAdd,
 			flags: func(fs *flag.FlagSet) {
-				fs.String("kind", "", "telegram or webform")
+				fs.String("kind", "", "telegram, email or webform")
 				fs.String("name", "", "name that colleagues see")
 			},
 		},
@@ -58,7 +76,7 @@ func withChannels(ctx context.Context, c call, fn func(ch *inbox.Channels) error
 			return err
 		}
 		defer b.Close()
-		return fn(inbox.NewChannels(pool, b, box, channelKinds(), c.cfg.PublicURL(""), c.log))
+		return fn(inbox.NewChannels(pool, b, box, channelKinds(c.cfg), c.cfg.PublicURL(""), c.log))
 	})
 }
 

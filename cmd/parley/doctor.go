@@ -190,7 +190,7 @@ func (r *report) channels(ctx context.Context, c call, pool *pgxpool.Pool) error
 		return err
 	}
 	defer b.Close()
-	list, err := inbox.NewChannels(pool, b, box, channelKinds(), c.cfg.PublicURL(""), c.log).List(ctx, operator())
+	list, err := inbox.NewChannels(pool, b, box, channelKinds(c.cfg), c.cfg.PublicURL(""), c.log).List(ctx, operator())
 	if err != nil {
 		return err
 	}

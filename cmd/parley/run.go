@@ -170,7 +170,8 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 		return nil
 	})
 	h.files = inbox.NewFiles(pool, h.bus, h.blobs, log)
-	h.channels = inbox.NewChannels(pool, h.bus, h.box, channelKinds(), h.url, log)
+	h.channels = inbox.NewChannels(pool, h.bus, h.box, channelKinds(c.cfg), h.url, log)
+	h.desk.Meet(h.people, h.channels)
 	h.ingester = inbox.NewIngester(pool, h.people, h.bus, clock.System, log, inbox.IngestConfig{})
 	h.deliverer = inbox.NewDeliverer(pool, h.bus, h.blobs, log)
 	h.router = inbox.NewRouter(pool, h.bus, log)
@@ -178,7 +179,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	snooze := inbox.NewSnooze(h.desk)
 	supervisor, err := channels.NewSupervisor(channels.Config{
 		Source: h.channels,
-		Kinds:  channelKinds(),
+		Kinds:  channelKinds(c.cfg),
 		Sinks:  func(id, epoch int64) channels.Sink { return h.channels.Sink(h.ingester, id, epoch) },
 		Hold:   h.leases.Hold,
 		OnUp:   h.serveChannel,

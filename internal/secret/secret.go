@@ -9,6 +9,7 @@ package secret
 
 import (
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -34,6 +35,7 @@ const (
 type Box struct {
 	first [idSize]byte
 	keys  map[[idSize]byte]cipher.AEAD
+	last  []byte // the oldest key, from which Derive makes its own
 }
 
 // Load reads a key file: one key a line, 32 bytes in base64; empty lines and lines with # are skipped.
@@ -111,6 +113,7 @@ func (b *Box) add(key []byte) error {
 	if err != nil {
 		return err
 	}
+	b.last = key
 	sum := sha256.Sum256(append([]byte("parley key id\x00"), key...))
 	id := [idSize]byte(sum[:idSize])
 	if len(b.keys) == 0 {
@@ -118,6 +121,14 @@ func (b *Box) add(key []byte) error {
 	}
 	b.keys[id] = aead
 	return nil
+}
+
+// Derive makes a key for signing what the name stands for. It comes from the oldest key of the file, so that it stays the
+// same when a key is put in front, and what was signed is still recognised.
+func (b *Box) Derive(name string) []byte {
+	mac := hmac.New(sha256.New, b.last)
+	mac.Write([]byte("parley derive\x00" + name))
+	return mac.Sum(nil)
 }
 
 // Seal encrypts plain for the place that aad names.

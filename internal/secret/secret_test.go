@@ -161,3 +161,31 @@ func TestLoadRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestDerive: a derived key belongs to its name, and outlives the rotation of the sealing key.
+func TestDerive(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key")
+	box, _, err := secret.LoadOrCreate(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := box.Derive("one"), box.Derive("two")
+	if len(one) != 32 || bytes.Equal(one, two) {
+		t.Errorf("derived %x and %x", one, two)
+	}
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)) + "\n"
+	if err := os.WriteFile(path, append([]byte(newer), old...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if box, err = secret.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(box.Derive("one"), one) {
+		t.Error("a new sealing key changes derived keys")
+	}
+}
