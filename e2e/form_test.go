@@ -25,8 +25,10 @@ func form(t *testing.T, w *rig.World, more map[string]any) (rig.Channel, string)
 	t.Helper()
 	settings := map[string]any{
 		"fields": []map[string]any{
-			{"name": "name", "label": "Name", "type": "text", "required": true}, {"name": "phone", "label": "Phone", "type": "phone"},
-			{"name": "mail", "label": "E-mail", "type": "email"}, {"name": "message", "label": "Message", "type": "textarea"},
+			{"name": "name", "label": "Name", "type": "text", "required": true},
+			{"name": "phone", "label": "Phone", "type": "phone"},
+			{"name": "mail", "label": "E-mail", "type": "email"},
+			{"name": "message", "label": "Message", "type": "textarea"},
 		},
 		"sites": []string{shop}, "pow_bits": 8, "min_seconds": 0, "per_ip_minute": 600,
 	}
