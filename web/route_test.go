@@ -13,7 +13,7 @@ import (
 func TestPublicRoutes(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"DELETE /api/session", "GET /api/invitations/accept", "GET /api/openapi.json", "GET /api/setup", "GET /healthz",
+		"DELETE /api/session", "GET /api/images", "GET /api/invitations/accept", "GET /api/openapi.json", "GET /api/setup", "GET /healthz",
 		"GET /hooks/{kind}/{channel}", "GET /metrics", "GET /readyz", "POST /api/invitations/accept", "POST /api/session",
 		"POST /api/setup", "POST /hooks/{kind}/{channel}",
 	}

@@ -21,8 +21,10 @@ import (
 
 	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/inbox"
+	"github.com/parley-hub/parley/internal/egress"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/idem"
+	"github.com/parley-hub/parley/internal/secret"
 	"github.com/parley-hub/parley/staff"
 	"github.com/parley-hub/parley/web/ui"
 )
@@ -57,6 +59,9 @@ type Deps struct {
 	Ingester *inbox.Ingester
 	Router   *inbox.Router
 	Files    *inbox.Files
+	// Box seals the addresses of pictures in letters; Egress decides where they may be fetched from.
+	Box    *secret.Box
+	Egress egress.Guard
 	// Sidebar keeps the counts; nil = they are not running.
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service
@@ -88,9 +93,11 @@ type Server struct {
 	ui      *uiFiles
 	csp     string
 	metrics *metrics
-	handler http.Handler
-	ln      net.Listener
-	spec    []byte
+	// fetching bounds the pictures that are fetched from elsewhere at once
+	fetching chan struct{}
+	handler  http.Handler
+	ln       net.Listener
+	spec     []byte
 }
 
 // New builds the edge; it does not listen yet. The error is a wrong configuration.
@@ -109,7 +116,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			return nil, fmt.Errorf("front end: %w", err)
 		}
 	}
-	s := &Server{cfg: cfg, base: base, deps: deps, log: deps.Log.With("component", "web"), mux: http.NewServeMux(), csp: csp, ln: cfg.Listener}
+	s := &Server{
+		cfg: cfg, base: base, deps: deps, log: deps.Log.With("component", "web"), mux: http.NewServeMux(), csp: csp, ln: cfg.Listener,
+		fetching: make(chan struct{}, picturesAtOnce),
+	}
 	if s.ui, err = readUI(deps.UI); err != nil {
 		return nil, err
 	}

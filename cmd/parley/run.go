@@ -20,6 +20,7 @@ import (
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/internal/clock"
 	"github.com/parley-hub/parley/internal/config"
+	"github.com/parley-hub/parley/internal/egress"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/jobs"
 	"github.com/parley-hub/parley/internal/postgres"
@@ -191,6 +192,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	}
 	server, err := web.New(h.webConfig(c.cfg, listener), web.Deps{
 		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files,
+		Box: h.box, Egress: egress.Guard{Allow: networks(c.cfg.EgressAllow)},
 		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
 		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
 	})
@@ -255,13 +257,18 @@ type orphansDue struct{}
 func (orphansDue) Kind() string { return "orphaned_files" }
 
 func (h *hub) webConfig(cfg config.Config, listener net.Listener) web.Config {
-	var proxies []netip.Prefix
-	for _, s := range cfg.TrustedProxies {
-		if p, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil { // the settings were checked
-			proxies = append(proxies, p)
+	return web.Config{Listen: cfg.Listen, Listener: listener, BaseURL: h.url, TrustedProxies: networks(cfg.TrustedProxies), Version: version}
+}
+
+// networks reads a list of networks out of the settings, which were checked.
+func networks(list []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range list {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil {
+			out = append(out, p)
 		}
 	}
-	return web.Config{Listen: cfg.Listen, Listener: listener, BaseURL: h.url, TrustedProxies: proxies, Version: version}
+	return out
 }
 
 func (h *hub) metrics() *prometheus.Registry {

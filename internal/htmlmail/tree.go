@@ -75,7 +75,10 @@ func attr(n *html.Node, key string) string {
 }
 
 func setAttr(n *html.Node, key, value string) {
-	n.Attr = slices.DeleteFunc(n.Attr, func(a html.Attribute) bool { return a.Key == key })
+	if i := slices.IndexFunc(n.Attr, func(a html.Attribute) bool { return a.Key == key }); i >= 0 {
+		n.Attr[i].Val = value
+		return
+	}
 	n.Attr = append(n.Attr, html.Attribute{Key: key, Val: value})
 }
 
