@@ -20,8 +20,10 @@ import type {
   Lead,
   List,
   Locale,
+  MailServers,
   Me,
   MergeResult,
+  NewConversation,
   NewMessage,
   OutboxRow,
   Pipeline,
@@ -182,10 +184,14 @@ export interface Routes {
   '/api/channels/test': {
     post: Op<{ body: { kind: string; settings: Record<string, unknown>; id?: ID }; ok: ChannelTest }>
   }
+  '/api/channels/email/settings': { get: Op<{ query: { address: string }; ok: MailServers }> }
   '/api/channels/{id}/quarantine': { get: Op<{ path: ById; query: Page; ok: List<Quarantined> }> }
   '/api/channels/{id}/quarantine/{qid}/retry': { post: Op<{ path: { id: ID; qid: ID }; ok: None }> }
 
-  '/api/conversations': { get: Op<{ query: ConversationQuery; ok: List<Conversation> }> }
+  '/api/conversations': {
+    get: Op<{ query: ConversationQuery; ok: List<Conversation> }>
+    post: Op<{ body: NewConversation; ok: Conversation }>
+  }
   '/api/conversations/{id}': {
     get: Op<{ path: ById; ok: Conversation }>
     patch: Op<{ path: ById; body: ConversationPatch; ok: Conversation }>

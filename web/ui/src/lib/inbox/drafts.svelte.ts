@@ -1,5 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity'
 import type { Attachment, ID } from '$lib/api/types'
+import type { Envelope } from './mail'
 import { readStored, storedKeys, writeStored } from './storage'
 
 /** What somebody began to write to a conversation. Bound to its id: it can never go to another. */
@@ -9,6 +10,9 @@ export interface Draft {
   note: boolean
   channel_id: ID | null
   reply_to: { id: string; author: string; text: string } | null
+  /** Of an e-mail whose recipients or subject were chosen; null = it goes where an answer goes. */
+  envelope: Envelope | null
+  forward_of: { id: string; author: string; text: string } | null
   attachments: Attachment[]
   at: number
 }
@@ -19,6 +23,8 @@ const EMPTY: Omit<Draft, 'at'> = {
   note: false,
   channel_id: null,
   reply_to: null,
+  envelope: null,
+  forward_of: null,
   attachments: [],
 }
 
@@ -26,8 +32,8 @@ export function emptyDraft(): Draft {
   return { ...EMPTY, attachments: [], at: Date.now() }
 }
 
-export function isBlank(draft: Pick<Draft, 'text' | 'attachments'>): boolean {
-  return draft.text.trim() === '' && draft.attachments.length === 0
+export function isBlank(draft: Pick<Draft, 'text' | 'attachments'> & Partial<Draft>): boolean {
+  return draft.text.trim() === '' && draft.attachments.length === 0 && !draft.forward_of && !draft.envelope
 }
 
 /**
