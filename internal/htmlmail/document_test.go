@@ -126,3 +126,25 @@ func TestSheetFollowsTheThemeUnlessTheLetterIsPainted(t *testing.T) {
 		t.Error("a light theme got a dark sheet")
 	}
 }
+
+func TestSimpleLettersAreReadAsText(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		in     string
+		simple bool
+	}{
+		{`<div dir="ltr">Hello,<br>can you call me?</div>`, true},
+		{`<p style="color:black;font-weight:normal">Hello</p><ul><li>one</li></ul>`, true},
+		{`<p>Yes</p><blockquote type="cite"><table><tr><td><b>old</b></td></tr></table></blockquote>`, true},
+		{`<p>Hello <b>you</b></p>`, false},
+		{`<p>See <img src="cid:a"/></p>`, false},
+		{`<table><tr><td>1</td><td>2</td></tr></table>`, false},
+		{`<p style="color:#ff0000">Hello</p>`, false},
+		{`<span style="font-weight:bold">Hello</span>`, false},
+		{`<blockquote type="cite"><b>passed on</b></blockquote>`, false},
+	} {
+		if got := Simple(Sanitise(c.in)); got != c.simple {
+			t.Errorf("%s: simple is %v", c.in, got)
+		}
+	}
+}
