@@ -179,4 +179,3 @@ func size(n *html.Node, key string) int {
 	}
 	return int(px + 0.5)
 }
-

@@ -19,6 +19,9 @@ import (
 // MaxHTML is how much HTML of one message is kept and shown, in bytes.
 const MaxHTML = 1 << 20
 
+// maxRaw is how much a stranger's HTML may hold besides, in bytes: styles and comments that do not stay.
+const maxRaw = 4 << 20
+
 // maxStyle bounds one value of a style, in bytes.
 const maxStyle = 200
 
@@ -29,7 +32,7 @@ var (
 	faceValue  = regexp.MustCompile(`^[\p{L}0-9 ,'-]{1,200}$`)
 	// The marks by which mail programs say where a quotation begins.
 	quoteClass = regexp.MustCompile(`^(gmail_quote|gmail_quote_container|gmail_extra|gmail_attr|moz-cite-prefix|yahoo_quoted|protonmail_quote|zmail_extra| )+$`)
-	quoteID    = regexp.MustCompile(`^(appendonsend|divRplyFwdMsg|mail-editor-reference-message-container)$`)
+	quoteID    = regexp.MustCompile(`^(x_)*(appendonsend|divRplyFwdMsg|mail-editor-reference-message-container)$`)
 	styleValue = regexp.MustCompile(`^[\p{L}0-9 #%.,()'"+/!_-]+$`)
 	styleCall  = regexp.MustCompile(`[A-Za-z-]*\(`)
 )
@@ -103,7 +106,7 @@ func harmless(v string) bool {
 
 // Sanitise keeps of a stranger's HTML what a letter needs. It is a fixed point: its own output comes out unchanged.
 func Sanitise(s string) string {
-	if len(s) > MaxHTML {
+	if len(s) > maxRaw {
 		return ""
 	}
 	root, err := parse(policy().Sanitize(strings.ToValidUTF8(s, "\uFFFD")))

@@ -135,6 +135,8 @@ func TestSanitiseKeepsLetters(t *testing.T) {
 		{"ሰላም &amp; привет", "ሰላም &amp; привет"},
 		{"bad \xff byte", "bad \uFFFD byte"},
 		{strings.Repeat("x", MaxHTML+1), ""},
+		{"<style>" + strings.Repeat("x", MaxHTML) + "</style><p>x</p>", "<p>x</p>"},
+		{"x" + strings.Repeat(" ", maxRaw), ""},
 		{strings.Repeat("<div>", 2000) + "x", ""},
 	} {
 		if got := Sanitise(c.in); got != c.want {
