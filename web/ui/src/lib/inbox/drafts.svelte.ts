@@ -33,7 +33,7 @@ export function emptyDraft(): Draft {
 }
 
 export function isBlank(draft: Pick<Draft, 'text' | 'attachments'> & Partial<Draft>): boolean {
-  return draft.text.trim() === '' && draft.attachments.length === 0 && !draft.forward_of && !draft.envelope
+  return draft.text.trim() === '' && draft.attachments.length === 0 && !draft.forward_of
 }
 
 /**
