@@ -57,7 +57,7 @@ func Document(letter string, o Options) (Page, error) {
 	fold(root, w.quote)
 	var b strings.Builder
 	err = page.Execute(&b, map[string]any{
-		"Lang": w.lang, "Dark": dark, "Policy": metaPolicy(o.Sources),
+		"Lang": w.lang, "Title": w.title, "Dark": dark, "Policy": metaPolicy(o.Sources),
 		"Body": template.HTML(render(root)), //nolint:gosec // Sanitise made it, and render escapes what was put in
 	})
 	p.HTML = b.String()

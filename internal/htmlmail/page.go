@@ -3,16 +3,16 @@ package htmlmail
 import "html/template"
 
 // labels are the few words that the page itself says.
-type labels struct{ lang, quote, picture string }
+type labels struct{ lang, title, quote, picture string }
 
 func wordsOf(lang string) labels {
 	switch lang {
 	case "ru":
-		return labels{"ru", "Показать или скрыть цитату", "картинка"}
+		return labels{"ru", "Письмо", "Показать или скрыть цитату", "картинка"}
 	case "am":
-		return labels{"am", "የተጠቀሰውን ጽሑፍ አሳይ ወይም ደብቅ", "ምስል"}
+		return labels{"am", "ኢሜይል", "የተጠቀሰውን ጽሑፍ አሳይ ወይም ደብቅ", "ምስል"}
 	}
-	return labels{"en", "Show or hide the quoted text", "picture"}
+	return labels{"en", "E-mail", "Show or hide the quoted text", "picture"}
 }
 
 // page stands on its own: nothing of the application's styles or fonts reaches into the frame.
@@ -24,7 +24,7 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 <meta http-equiv="x-dns-prefetch-control" content="off">
 <meta name="referrer" content="no-referrer">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title></title>
+<title>{{.Title}}</title>
 <style>
 html { color-scheme: light; background: #ffffff; color: #1c1b19; }
 html[data-dark] { color-scheme: dark; background: #1d1c1a; color: #ecebe7; }
