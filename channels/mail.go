@@ -18,6 +18,7 @@ type MailData struct {
 	Auto      string    `json:"auto"` // reply, bounce, list, bulk; "" = a person wrote it
 	Auth      *MailAuth `json:"auth"` // what our own server found out about the sender; nil = it did not say
 	HasHTML   bool      `json:"has_html"`
+	Simple    bool      `json:"simple"` // the HTML says nothing by its looks that the text does not
 	// QuoteAt and SignatureAt are where, in characters of the text, the quoted part and the signature begin; -1 = none.
 	QuoteAt     int      `json:"quote_at"`
 	SignatureAt int      `json:"signature_at"`

@@ -23,7 +23,7 @@ import (
 //	PARLEY_E2E_EMAIL, _PASSWORD         what he is to be called
 //	PARLEY_E2E_TELEGRAM_URL, _TOKEN     the fake Bot API, its customers under /control/, and its bot
 //
-// PARLEY_E2E_SPECS, when set, is what is run of them: "inbox-axe screens:18".
+// What they are told about mail stands at browserMail. PARLEY_E2E_SPECS, when set, is what is run of them: "inbox-axe screens:18".
 //
 // It is not parallel to the other tests: a browser on a busy machine would be too slow for its own deadlines.
 func TestBrowser(t *testing.T) {
@@ -58,6 +58,7 @@ func TestBrowser(t *testing.T) {
 	c.Env = append(os.Environ(), "PARLEY_E2E_URL="+h.URL, "PARLEY_E2E_SETUP_URL="+strings.TrimSpace(string(link)),
 		"PARLEY_E2E_EMAIL="+rig.AdminEmail, "PARLEY_E2E_PASSWORD="+rig.Password,
 		"PARLEY_E2E_TELEGRAM_URL="+fake.URL(), "PARLEY_E2E_TELEGRAM_TOKEN="+tgfake.Token, "PARLEY_E2E_CHROMIUM="+browser, "CI=1", "FORCE_COLOR=0")
+	c.Env = append(c.Env, browserMail(t)...)
 	c.Stdout, c.Stderr = t.Output(), t.Output()
 	if err := rig.Run(ctx, c); err != nil {
 		t.Fatalf("playwright: %v\nthe hub printed:\n%s", err, h.LogTail())

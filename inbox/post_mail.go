@@ -18,6 +18,7 @@ import (
 	"github.com/parley-hub/parley/channels"
 	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/internal/errs"
+	"github.com/parley-hub/parley/internal/htmlmail"
 	"github.com/parley-hub/parley/staff"
 )
 
@@ -112,7 +113,7 @@ func asMail(ctx context.Context, tx pgx.Tx, a staff.Access, t talk, m *Draft) er
 	}
 	d := channels.MailData{
 		From: channels.Mailbox{Name: ownName, Address: own}, To: orEmpty(m.To), Cc: orEmpty(m.Cc), Bcc: orEmpty(m.Bcc), ReplyTo: []channels.Mailbox{},
-		HasHTML: m.HTML != "", QuoteAt: -1, SignatureAt: -1, Copies: []string{}, Warnings: []string{},
+		HasHTML: m.HTML != "", Simple: m.HTML != "" && htmlmail.Simple(m.HTML), QuoteAt: -1, SignatureAt: -1, Copies: []string{}, Warnings: []string{},
 	}
 	if m.quoteAt > 0 {
 		d.QuoteAt = m.quoteAt

@@ -96,9 +96,5 @@ func (s *Server) giveFile(w http.ResponseWriter, r *http.Request, preview bool) 
 }
 
 func inline(typ string) bool {
-	switch typ {
-	case "image/png", "image/jpeg", "image/gif", "image/webp":
-		return true
-	}
-	return strings.HasPrefix(typ, "audio/") || strings.HasPrefix(typ, "video/")
+	return raster(typ) || strings.HasPrefix(typ, "audio/") || strings.HasPrefix(typ, "video/")
 }

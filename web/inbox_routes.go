@@ -13,6 +13,8 @@ func (s *Server) inboxRoutes() []route {
 		get("/api/conversations/{id}/messages/{message}", signedIn, op(s.messageShow)),
 		get("/api/conversations/{id}/messages/{message}/revisions", signedIn, op(s.messageRevisions)),
 		get("/api/conversations/{id}/messages/{message}/raw", signedIn, raw(s.messageRaw)),
+		get("/api/conversations/{id}/messages/{message}/body", signedIn, raw(s.messageBody)),
+		get("/api/images", public, raw(s.pictureShow)), // the token in the address is the right to see it
 		get("/api/contacts/{id}/timeline", signedIn, op(s.contactTimeline)),
 		get("/api/search", signedIn, op(s.search)),
 		get("/api/counts", signedIn, op(s.counts)),

@@ -13,7 +13,7 @@ import (
 func TestPublicRoutes(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"DELETE /api/session", "GET /api/invitations/accept", "GET /api/openapi.json", "GET /api/setup", "GET /forms/{key}",
+		"DELETE /api/session", "GET /api/images", "GET /api/invitations/accept", "GET /api/openapi.json", "GET /api/setup", "GET /forms/{key}",
 		"GET /forms/{key}/form.js", "GET /healthz", "GET /hooks/{kind}/{channel}", "GET /metrics", "GET /readyz", "OPTIONS /forms/{key}",
 		"POST /api/csp-reports", "POST /api/invitations/accept", "POST /api/session", "POST /api/setup", "POST /forms/{key}",
 		"POST /hooks/{kind}/{channel}",

@@ -22,8 +22,10 @@ import (
 	"github.com/parley-hub/parley/crm"
 	"github.com/parley-hub/parley/inbox"
 	"github.com/parley-hub/parley/inbox/notify"
+	"github.com/parley-hub/parley/internal/egress"
 	"github.com/parley-hub/parley/internal/events"
 	"github.com/parley-hub/parley/internal/idem"
+	"github.com/parley-hub/parley/internal/secret"
 	"github.com/parley-hub/parley/staff"
 	"github.com/parley-hub/parley/web/ui"
 )
@@ -66,6 +68,9 @@ type Deps struct {
 	// Finder searches; nil = it is not running.
 	Finder *inbox.Finder
 	Notify *notify.Service
+	// Box seals the addresses of pictures in letters; Egress decides where they may be fetched from.
+	Box    *secret.Box
+	Egress egress.Guard
 	// Sidebar keeps the counts; nil = they are not running.
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service
@@ -98,10 +103,12 @@ type Server struct {
 	ui      *uiFiles
 	csp     string
 	metrics *metrics
-	handler http.Handler
-	ln      net.Listener
-	spec    []byte
 	pace    *pace
+	// fetching bounds the pictures that are fetched from elsewhere at once
+	fetching chan struct{}
+	handler  http.Handler
+	ln       net.Listener
+	spec     []byte
 }
 
 // New builds the edge; it does not listen yet. The error is a wrong configuration.
@@ -120,7 +127,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			return nil, fmt.Errorf("front end: %w", err)
 		}
 	}
-	s := &Server{cfg: cfg, base: base, deps: deps, log: deps.Log.With("component", "web"), mux: http.NewServeMux(), csp: csp, ln: cfg.Listener, pace: newPace(time.Now)}
+	s := &Server{
+		cfg: cfg, base: base, deps: deps, log: deps.Log.With("component", "web"), mux: http.NewServeMux(), csp: csp, ln: cfg.Listener,
+		pace: newPace(time.Now), fetching: make(chan struct{}, picturesAtOnce),
+	}
 	if s.ui, err = readUI(deps.UI); err != nil {
 		return nil, err
 	}

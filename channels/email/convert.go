@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/internal/htmlmail"
 )
 
 // meta is where a mail was found.
@@ -28,7 +29,6 @@ type meta struct {
 // The bounds of what is shown of a mail; the whole is kept.
 const (
 	maxShownText = 1 << 20
-	maxShownHTML = 1 << 20
 	maxListed    = 50 // addresses of one list
 	maxFiles     = 50
 )
@@ -109,7 +109,7 @@ func (c *conversion) message(raw, body []byte) channels.Inbound {
 		e.Text = strings.ToValidUTF8(e.Text[:maxShownText], "")
 		c.warn("The text is very long: only its beginning is shown. The original has it whole.")
 	}
-	d.HasHTML = e.HTML != ""
+	d.HasHTML, d.Simple = e.HTML != "", e.HTML != "" && htmlmail.Simple(e.HTML)
 	d.QuoteAt, d.SignatureAt = findQuote(e.Text)
 	e.Media = c.media
 	if len(e.Media) > maxFiles {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/internal/htmlmail"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew") //nolint:gochecknoglobals // a flag
@@ -143,7 +144,7 @@ func checkEvents(t *testing.T, evs []channels.Inbound) {
 				t.Fatalf("cannot be stored: %q", s)
 			}
 		}
-		if len(e.Text) > maxShownText || len(e.HTML) > maxShownHTML || len(e.Data) > maxDataBytes || len(e.Media) > maxFiles {
+		if len(e.Text) > maxShownText || len(e.HTML) > htmlmail.MaxHTML || len(e.Data) > maxDataBytes || len(e.Media) > maxFiles {
 			t.Fatalf("too large: text %d, html %d, data %d, files %d", len(e.Text), len(e.HTML), len(e.Data), len(e.Media))
 		}
 		low := strings.ToLower(e.HTML)

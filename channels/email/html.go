@@ -2,12 +2,9 @@ package email
 
 import (
 	"mime"
-	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/jhillyerd/enmime/v2"
-	"github.com/microcosm-cc/bluemonday"
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 )
@@ -15,133 +12,11 @@ import (
 // maxHTML is how much HTML is looked at; what lies behind it is in the original.
 const maxHTML = 4 << 20
 
-// policy is what may stay of a mail's HTML. There is no style element, no script and no form; addresses lead to the web,
-// to mail and phone, or to a part of the same mail. Remote pictures stay as they are: whoever shows the HTML decides.
-var policy = sync.OnceValue(func() *bluemonday.Policy { //nolint:gochecknoglobals // made once
-	p := bluemonday.NewPolicy()
-	p.AllowURLSchemes("http", "https", "mailto", "tel", "cid")
-	p.AllowRelativeURLs(false)
-	p.RequireParseableURLs(true)
-	p.AllowElements("p", "div", "span", "br", "hr", "b", "i", "u", "s", "em", "strong", "small", "big", "sub", "sup", "del", "ins", "strike", "mark",
-		"h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd", "blockquote", "pre", "code", "tt", "kbd", "samp", "var", "cite", "q",
-		"abbr", "address", "center", "font", "table", "caption", "thead", "tbody", "tfoot", "tr", "td", "th", "colgroup", "col", "details", "summary")
-	p.AllowAttrs("href").OnElements("a")
-	p.AllowAttrs("src").OnElements("img")
-	p.AllowAttrs("alt", "title").Matching(bluemonday.Paragraph).OnElements("img", "a", "abbr")
-	number := regexp.MustCompile(`^[0-9]{1,5}%?$`)
-	p.AllowAttrs("width", "height").Matching(number).OnElements("img", "table", "td", "th", "col", "tr", "hr")
-	p.AllowAttrs("border", "cellpadding", "cellspacing").Matching(number).OnElements("table", "img")
-	p.AllowAttrs("colspan", "rowspan", "start").Matching(number).OnElements("td", "th", "ol")
-	p.AllowAttrs("align", "valign").Matching(regexp.MustCompile(`(?i)^(left|right|center|justify|top|middle|bottom|baseline)$`)).Globally()
-	color := regexp.MustCompile(`(?i)^(#[0-9a-f]{3,8}|[a-z]{3,20})$`)
-	p.AllowAttrs("bgcolor").Matching(color).OnElements("table", "tr", "td", "th", "div")
-	p.AllowAttrs("color").Matching(color).OnElements("font")
-	p.AllowAttrs("size").Matching(regexp.MustCompile(`^[+-]?[0-9]$`)).OnElements("font")
-	p.AllowAttrs("face").Matching(regexp.MustCompile(`^[\w ,'-]{1,100}$`)).OnElements("font")
-	p.AllowAttrs("dir").Matching(regexp.MustCompile(`(?i)^(ltr|rtl|auto)$`)).Globally()
-	p.AllowAttrs("class").Matching(regexp.MustCompile(`^quote$`)).OnElements("details")
-	p.AllowStyles("color", "background-color", "font-family", "font-size", "font-style", "font-weight", "text-align", "text-decoration", "line-height",
-		"padding", "padding-left", "padding-right", "padding-top", "padding-bottom", "margin", "margin-left", "margin-right", "margin-top", "margin-bottom",
-		"border", "border-left", "border-right", "border-top", "border-bottom", "border-collapse", "border-color", "border-radius", "border-style",
-		"border-width", "width", "max-width", "height", "max-height", "vertical-align", "white-space", "list-style-type", "direction").Globally()
-	p.RequireNoFollowOnLinks(true)
-	p.RequireNoReferrerOnLinks(true)
-	p.AddTargetBlankToFullyQualifiedLinks(true)
-	return p
-})
-
-// cleanHTML makes a mail's HTML harmless, with its quoted part folded away in <details>.
-func cleanHTML(s string) string {
-	s = cutUTF8(s, maxHTML)
-	if doc, err := html.Parse(strings.NewReader(s)); err == nil {
-		foldQuote(doc)
-		var b strings.Builder
-		if html.Render(&b, doc) == nil {
-			s = b.String()
-		}
-	}
-	return strings.TrimSpace(policy().Sanitize(s))
-}
-
 func cutUTF8(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "")
-}
-
-// foldQuote wraps the quoted end of a mail, as the usual programs mark it.
-func foldQuote(doc *html.Node) {
-	q := findNode(doc, isQuote, 0)
-	if q == nil || q.Parent == nil {
-		return
-	}
-	fold := &html.Node{Type: html.ElementNode, Data: "details", DataAtom: atom.Details, Attr: []html.Attribute{{Key: "class", Val: "quote"}}}
-	summary := &html.Node{Type: html.ElementNode, Data: "summary", DataAtom: atom.Summary}
-	summary.AppendChild(&html.Node{Type: html.TextNode, Data: "…"})
-	fold.AppendChild(summary)
-	q.Parent.InsertBefore(fold, q)
-	whole := toTheEnd(q)
-	for n := q; n != nil; {
-		next := n.NextSibling
-		n.Parent.RemoveChild(n)
-		fold.AppendChild(n)
-		if !whole {
-			break
-		}
-		n = next
-	}
-}
-
-// toTheEnd: Outlook marks only where the quoted mail begins.
-func toTheEnd(n *html.Node) bool {
-	id := attr(n, "id")
-	return strings.HasSuffix(id, "divRplyFwdMsg") || strings.HasSuffix(id, "appendonsend") || attr(n, "class") == "moz-cite-prefix"
-}
-
-func isQuote(n *html.Node) bool {
-	if n.Type != html.ElementNode {
-		return false
-	}
-	class, id := attr(n, "class"), attr(n, "id")
-	switch {
-	case n.DataAtom == atom.Blockquote && (attr(n, "type") == "cite" || strings.Contains(class, "gmail_quote")):
-		return true
-	case strings.HasSuffix(id, "divRplyFwdMsg"), strings.HasSuffix(id, "appendonsend"):
-		return true
-	}
-	for _, c := range []string{"gmail_quote", "moz-cite-prefix", "yahoo_quoted", "protonmail_quote", "zmail_extra", "mail-quote"} {
-		if strings.Contains(class, c) {
-			return true
-		}
-	}
-	return false
-}
-
-const maxDepth = 500
-
-func findNode(n *html.Node, ok func(*html.Node) bool, depth int) *html.Node {
-	if ok(n) {
-		return n
-	}
-	if depth > maxDepth {
-		return nil
-	}
-	for c := n.FirstChild; c != nil; c = c.NextSibling {
-		if f := findNode(c, ok, depth+1); f != nil {
-			return f
-		}
-	}
-	return nil
-}
-
-func attr(n *html.Node, name string) string {
-	for _, a := range n.Attr {
-		if a.Key == name {
-			return a.Val
-		}
-	}
-	return ""
 }
 
 // textOf is the plain text of HTML: lines where it breaks, quotes with a >, lists with a dash, links with their address.

@@ -15,6 +15,7 @@ import (
 	"github.com/jhillyerd/enmime/v2/mediatype"
 
 	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/internal/htmlmail"
 )
 
 // The bounds within which a mail's parts are taken apart; one beyond them is shown as it came.
@@ -85,9 +86,8 @@ func (c *conversion) read(raw, body []byte) {
 	}
 	c.walk(env.Root)
 	if html != "" {
-		c.html = cleanHTML(html)
-		if len(c.html) > maxShownHTML {
-			c.html = ""
+		c.html = strings.TrimSpace(htmlmail.Sanitise(html))
+		if c.html == "" && len(html) > htmlmail.MaxHTML {
 			c.warn("The formatted text is very large: only the plain text is shown. The original has it whole.")
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/parley-hub/parley/channels"
+	"github.com/parley-hub/parley/internal/htmlmail"
 )
 
 // Send delivers one mail. Its Message-ID is known beforehand and the same at every try, so that a mail whose fate is not
@@ -152,7 +153,7 @@ func (a *Adapter) thread(out *composed, m channels.Outbound) {
 func (a *Adapter) signed(text, rich string) (string, string) {
 	sig := strings.TrimSpace(a.set.Signature)
 	if rich != "" {
-		rich = policy().Sanitize(rich)
+		rich = htmlmail.Sanitise(rich)
 	}
 	if sig == "" {
 		return text, rich

@@ -191,7 +191,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	typist := inbox.NewTypist(pool, h.bus, supervisor.Adapter, log)
 	h.live = live.New(live.Config{BaseURL: h.url, AgentTypes: typist.AgentTypes}, h.tailer, h.bus, directory{pool, h.desk}, counter{sidebar}, log)
 	answerFrames(h.live, pool, h.staff, h.desk)
-	h.notify = notify.New(notify.Config{BaseURL: h.url, Looking: h.live.Looking}, pool, h.bus, h.box, egress.Guard{Allow: prefixes(c.cfg.EgressAllow)}, log)
+	h.notify = notify.New(notify.Config{BaseURL: h.url, Looking: h.live.Looking}, pool, h.bus, h.box, egress.Guard{Allow: networks(c.cfg.EgressAllow)}, log)
 	if err := h.notify.Prepare(ctx); err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	server, err := web.New(h.webConfig(c.cfg, listener), web.Deps{
 		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files, Finder: h.finder,
 		Sidebar: sidebar, CRM: h.people, Notify: h.notify, Hooks: hooks{supervisor}, Forms: hooks{supervisor}, Live: socket{h.live}, Log: log,
-		Metrics:  h.metrics(),
+		Box: h.box, Egress: egress.Guard{Allow: networks(c.cfg.EgressAllow)}, Metrics: h.metrics(),
 		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
 	})
 	if err != nil {
@@ -274,11 +274,11 @@ type orphansDue struct{}
 func (orphansDue) Kind() string { return "orphaned_files" }
 
 func (h *hub) webConfig(cfg config.Config, listener net.Listener) web.Config {
-	return web.Config{Listen: cfg.Listen, Listener: listener, BaseURL: h.url, TrustedProxies: prefixes(cfg.TrustedProxies), Version: version}
+	return web.Config{Listen: cfg.Listen, Listener: listener, BaseURL: h.url, TrustedProxies: networks(cfg.TrustedProxies), Version: version}
 }
 
-// prefixes reads networks of the settings, which were checked.
-func prefixes(list []string) []netip.Prefix {
+// networks reads a list of networks out of the settings, which were checked.
+func networks(list []string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, s := range list {
 		if p, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil {

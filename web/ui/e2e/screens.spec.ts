@@ -6,6 +6,8 @@ const screens = [
   '/settings',
   ...settingsPages.map((p) => `/settings/${p}`),
   '/settings/channels/new',
+  '/settings/channels/new/email',
+  '/settings/channels/new/telegram',
   '/settings/teams/new',
   '/settings/hours/new',
   '/settings/canned/new',

@@ -58,7 +58,7 @@ test('leaving a page with unsaved text asks first', async ({ page }) => {
 test('a Telegram bot is tested, connected, switched off and deleted', async ({ page }) => {
   test.skip(!world.telegramToken, 'no fake Bot API')
   const name = unique('Bot')
-  await page.goto('/settings/channels/new')
+  await page.goto('/settings/channels/new/telegram')
   await page.getByLabel('Name').fill(name)
   await page.getByText('More settings').click()
   await page.getByLabel('Bot API server').fill(world.telegramUrl)

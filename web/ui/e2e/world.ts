@@ -12,6 +12,12 @@ export const world = {
   /** The fake Bot API with its /control/, and a token that it knows. */
   telegramUrl: process.env.PARLEY_E2E_TELEGRAM_URL ?? '',
   telegramToken: process.env.PARLEY_E2E_TELEGRAM_TOKEN ?? '',
+  /** A mailbox on IMAP and SMTP servers of this machine, and the door through which tests deliver and look. */
+  mailUrl: process.env.PARLEY_E2E_MAIL_URL ?? '',
+  mailAddress: process.env.PARLEY_E2E_MAIL_ADDRESS ?? '',
+  mailPassword: process.env.PARLEY_E2E_MAIL_PASSWORD ?? '',
+  imapPort: Number(process.env.PARLEY_E2E_MAIL_IMAP_PORT ?? 0),
+  smtpPort: Number(process.env.PARLEY_E2E_MAIL_SMTP_PORT ?? 0),
 }
 
 /** Two runs at the same time meet two hubs: what they keep lies apart. */

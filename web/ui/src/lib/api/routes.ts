@@ -27,10 +27,12 @@ import type {
   Lead,
   List,
   Locale,
+  MailServers,
   Me,
   Mention,
   Mentionable,
   MergeResult,
+  NewConversation,
   NewMessage,
   Notice,
   NoticeSettings,
@@ -229,13 +231,17 @@ export interface Routes {
   '/api/channels/test': {
     post: Op<{ body: { kind: string; settings: Record<string, unknown>; id?: ID }; ok: ChannelTest }>
   }
+  '/api/channels/email/settings': { get: Op<{ query: { address: string }; ok: MailServers }> }
   '/api/channels/{id}/quarantine': { get: Op<{ path: ById; query: Page; ok: List<Quarantined> }> }
   '/api/channels/{id}/quarantine/{qid}/retry': { post: Op<{ path: { id: ID; qid: ID }; ok: None }> }
 
   '/api/search': {
     get: Op<{ query: Page & { q: string; kinds?: FoundKind; zone?: string }; ok: Found }>
   }
-  '/api/conversations': { get: Op<{ query: ConversationQuery; ok: List<Conversation> }> }
+  '/api/conversations': {
+    get: Op<{ query: ConversationQuery; ok: List<Conversation> }>
+    post: Op<{ body: NewConversation; ok: Conversation }>
+  }
   '/api/conversations/{id}': {
     get: Op<{ path: ById; ok: Conversation }>
     patch: Op<{ path: ById; body: ConversationPatch; ok: Conversation }>

@@ -243,6 +243,8 @@ export interface Capabilities {
   deduplicates: boolean
   first_contact: boolean
   receive_only: boolean
+  subject: boolean
+  recipients: boolean
   parallel_sends: number
 }
 export interface Channel {
@@ -352,6 +354,35 @@ export interface Item {
   raw_url: string | null
   revisions: number
 }
+/** A name with an address. */
+export interface Mailbox {
+  name: string
+  address: string
+}
+/** What an item of content "email" carries in data.email. */
+export interface MailData {
+  from: Mailbox
+  to: Mailbox[]
+  cc: Mailbox[]
+  /** Ours only. */
+  bcc: Mailbox[]
+  reply_to: Mailbox[]
+  /** Recipients that were left out of the lists. */
+  more: number
+  message_id: string
+  auto: '' | 'reply' | 'bounce' | 'list' | 'bulk'
+  auth: { spf: string; dkim: string; dmarc: string; by: string } | null
+  has_html: boolean
+  /** Its formatting says nothing that the text does not. */
+  simple: boolean
+  /** In characters of the text; -1 = none. */
+  quote_at: number
+  signature_at: number
+  spoofable: boolean
+  /** Channels in which it arrived too. */
+  copies: ID[]
+  warnings: string[]
+}
 export type AttachmentKind = 'photo' | 'voice' | 'audio' | 'video' | 'document' | 'sticker' | 'animation'
 export interface Attachment {
   id: string
@@ -366,6 +397,8 @@ export interface Attachment {
   error: string
   url: string
   preview_url: string | null
+  /** Shown in place by the letter that carries it. */
+  content_id?: string
 }
 export interface Counts {
   mine: number
@@ -513,6 +546,33 @@ export interface NewMessage {
   close?: boolean
   mentions?: Mention[]
   draft_version?: number
+  /** E-mail only; without recipients the answer goes to the sender. */
+  subject?: string
+  to?: Mailbox[]
+  cc?: Mailbox[]
+  bcc?: Mailbox[]
+  /** Its text is quoted below, its files go along. */
+  forward_of?: string
+}
+/** A message that begins a conversation. */
+export interface NewConversation {
+  id: string
+  channel_id: ID
+  contact_id?: ID
+  to?: Mailbox[]
+  cc?: Mailbox[]
+  bcc?: Mailbox[]
+  subject?: string
+  text: string
+  html?: string
+  attachments?: string[]
+}
+/** Where mail programs find an account's servers. */
+export interface MailServers {
+  imap: { host: string; port: number; tls: string; username: string }
+  smtp: { host: string; port: number; tls: string; username: string }
+  source: 'known' | 'autoconfig' | 'srv' | 'guess'
+  note: string
 }
 export interface Revision {
   no: number

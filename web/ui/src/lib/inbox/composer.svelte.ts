@@ -3,7 +3,8 @@ import { addressOf } from '$lib/crm/identity-kind'
 import type { Live } from '$lib/live/live.svelte'
 import { isBlank, type Draft, type Drafts } from './drafts.svelte'
 import { trimmed } from './editor-dom'
-import { formatted, parseRich, plain, toHtml, type RichNode } from './rich-text'
+import { addressed, answerTo, forwardSubject, mailOf, replySubject, type Envelope } from './mail'
+import { formatted, parseRich, plain, toHtml, toLetterHtml, type RichNode } from './rich-text'
 import type { Sending, Sends } from './sends.svelte'
 import { Upload } from './uploads.svelte'
 
@@ -35,6 +36,10 @@ export class Composer {
   note = $state(false)
   channelId = $state<ID | null>(null)
   replyTo = $state.raw<Draft['reply_to']>(null)
+  /** Of an e-mail: whom it goes to and what it is about, once somebody looked; null = it goes where an answer goes. */
+  envelope = $state.raw<Envelope | null>(null)
+  /** The letter that is passed on: the server quotes it and sends its files along. */
+  forwardOf = $state.raw<Draft['forward_of']>(null)
   uploads = $state.raw<readonly Upload[]>([])
   /** Whom the note names; one whose name is not in the text any more is not told. */
   mentions = $state.raw<readonly Mention[]>([])
@@ -64,12 +69,56 @@ export class Composer {
   readonly text: string = $derived(plain(trimmed(this.nodes)))
   readonly busy: boolean = $derived(this.uploads.some((upload) => upload.state === 'uploading'))
   readonly blank: boolean = $derived(
-    this.text === '' && !this.uploads.some((upload) => upload.state === 'done'),
+    this.text === '' &&
+      !this.uploads.some((upload) => upload.state === 'done') &&
+      (this.forwardOf === null || this.note),
+  )
+  /** An e-mail that somebody wrote an envelope for needs an address on it. */
+  readonly unaddressed: boolean = $derived(
+    !this.note && this.envelope !== null && this.mails() && !addressed(this.envelope),
   )
 
   channel(): Channel | undefined {
     const row = this.#live.conversations.get(this.conversation)
     return this.#live.directory.channels.get(this.channelId ?? row?.channel_id)
+  }
+
+  /** Whether what is written here goes out as a letter, with recipients and a subject. */
+  mails(): boolean {
+    return this.channel()?.capabilities.recipients ?? false
+  }
+
+  /** Our own addresses: whoever answers everybody does not answer himself. */
+  own(): string[] {
+    return this.#live.directory.channels.list
+      .filter((c) => c.capabilities.recipients)
+      .map((c) => String(c.settings.address ?? ''))
+  }
+
+  /** Opens the envelope of an answer to this letter, to look at it or to change it. */
+  openEnvelope(item: Item | undefined, all = false): void {
+    const row = this.#live.conversations.get(this.conversation)
+    const subject = item?.subject || row?.subject || ''
+    this.envelope = {
+      ...(item ? answerTo(item, all, this.own()) : { to: [], cc: [], bcc: [] }),
+      subject: subject && replySubject(subject),
+    }
+    this.save()
+  }
+
+  address(envelope: Envelope | null): void {
+    this.envelope = envelope
+    if (!envelope) this.forwardOf = null
+    this.save()
+  }
+
+  /** Passes a letter on. */
+  forward(item: Item): void {
+    this.note = false
+    this.replyTo = null
+    this.forwardOf = { id: item.id, author: item.author.name, text: item.subject || item.text.slice(0, 200) }
+    this.envelope = { to: [], cc: [], bcc: [], subject: forwardSubject(item.subject) }
+    this.save()
   }
 
   /** The editor's content changed by hand. */
@@ -93,6 +142,8 @@ export class Composer {
       note: this.note,
       channel_id: this.channelId,
       reply_to: this.replyTo,
+      envelope: this.envelope,
+      forward_of: this.forwardOf,
       attachments: this.uploads.flatMap((upload) => (upload.attachment ? [upload.attachment] : [])),
       mentions: this.named(),
       at: Date.now(),
@@ -141,7 +192,9 @@ export class Composer {
     this.save()
   }
 
-  reply(item: Item | null): void {
+  reply(item: Item | null, all = false): void {
+    this.forwardOf = null
+    if (item && mailOf(item)) this.openEnvelope(item, all)
     this.replyTo = item && {
       id: item.id,
       author: item.author.name,
@@ -185,12 +238,14 @@ export class Composer {
   /** Hands the message over; the box is empty at once. Answers false when there is nothing to send. */
   send(seen: string | undefined, options: SendOptions = {}): boolean {
     const row = this.#live.conversations.get(this.conversation)
-    if (!row || this.blank || this.busy) return false
+    if (!row || this.blank || this.busy || this.unaddressed) return false
     const nodes = trimmed(this.nodes)
     const files = this.uploads.flatMap((upload) => (upload.attachment ? [upload.attachment] : []))
     const channel = this.channel()
     const body: NewMessage = { id: crypto.randomUUID(), text: plain(nodes) }
-    if (formatted(nodes) && !this.note && channel?.capabilities.formatting) body.html = toHtml(nodes)
+    const letter = !this.note && this.mails()
+    if (formatted(nodes) && !this.note && channel?.capabilities.formatting)
+      body.html = letter ? toLetterHtml(nodes) : toHtml(nodes)
     if (files.length > 0) body.attachments = files.map((file) => file.id)
     if (this.note) {
       body.note = true
@@ -199,6 +254,8 @@ export class Composer {
     } else {
       if (this.channelId && this.channelId !== row.channel_id) body.channel_id = this.channelId
       if (this.replyTo) body.reply_to = this.replyTo.id
+      if (letter && this.envelope) Object.assign(body, this.envelope)
+      if (letter && this.forwardOf) body.forward_of = this.forwardOf.id
       if (options.at) body.send_at = options.at.toISOString()
       const newest = this.unseen.at(-1)?.id ?? seen
       if (newest) body.seen = newest
@@ -221,6 +278,15 @@ export class Composer {
     this.channelId = body.channel_id ?? null
     this.replyTo = local.reply_to
     this.mentions = [...this.mentions, ...(body.mentions ?? [])]
+    if (body.to || body.cc || body.bcc)
+      this.envelope = {
+        to: body.to ?? [],
+        cc: body.cc ?? [],
+        bcc: body.bcc ?? [],
+        subject: body.subject ?? '',
+      }
+    if (body.forward_of)
+      this.forwardOf = { id: body.forward_of, author: local.author.name, text: body.subject ?? '' }
     const have = new Set(this.uploads.map((upload) => upload.attachment?.id))
     this.uploads = [
       ...this.uploads,
@@ -289,8 +355,19 @@ export class Composer {
       text: body.text,
       truncated: false,
       html: body.html ?? '',
-      subject: '',
-      data: body.mentions ? { mentions: body.mentions } : {},
+      subject: body.subject ?? '',
+      data: body.mentions
+        ? { mentions: body.mentions }
+        : body.to
+          ? {
+              email: {
+                from: { name: '', address: String(channel?.settings.address ?? '') },
+                to: body.to,
+                cc: body.cc,
+                bcc: body.bcc,
+              },
+            }
+          : {},
       attachments,
       status: body.note ? 'sent' : 'queued',
       error: '',
@@ -314,6 +391,8 @@ export class Composer {
     this.mentions = draft.mentions
     this.channelId = draft.channel_id
     this.replyTo = draft.reply_to
+    this.envelope = draft.envelope
+    this.forwardOf = draft.forward_of
     this.uploads = draft.attachments.map((attachment) => new Upload(attachment))
   }
 
@@ -322,6 +401,8 @@ export class Composer {
     this.uploads = []
     this.mentions = []
     this.replyTo = null
+    this.envelope = null
+    this.forwardOf = null
     this.unseen = []
     this.held = null
     // A note is one thought: the next text is for the customer again.

@@ -3,6 +3,7 @@ import type { Client } from '$lib/api/client'
 import { asApiError, type ApiError } from '$lib/api/errors'
 import type { Attachment, ID, Mention, SavedDraft } from '$lib/api/types'
 import type { Live } from '$lib/live/live.svelte'
+import type { Envelope } from './mail'
 import { readStored, storedKeys, writeStored } from './storage'
 
 /** What somebody began to write to a conversation. Bound to its id: it can never go to another. */
@@ -12,6 +13,9 @@ export interface Draft {
   note: boolean
   channel_id: ID | null
   reply_to: { id: string; author: string; text: string } | null
+  /** Of an e-mail whose recipients or subject were chosen; null = it goes where an answer goes. */
+  envelope: Envelope | null
+  forward_of: { id: string; author: string; text: string } | null
   attachments: Attachment[]
   mentions: Mention[]
   at: number
@@ -37,6 +41,8 @@ const EMPTY: Omit<Draft, 'at'> = {
   note: false,
   channel_id: null,
   reply_to: null,
+  envelope: null,
+  forward_of: null,
   attachments: [],
   mentions: [],
 }
@@ -51,8 +57,8 @@ export function emptyDraft(): Draft {
   return { ...EMPTY, attachments: [], mentions: [], at: Date.now() }
 }
 
-export function isBlank(draft: Pick<Draft, 'text' | 'attachments'>): boolean {
-  return draft.text.trim() === '' && draft.attachments.length === 0
+export function isBlank(draft: Pick<Draft, 'text' | 'attachments'> & Partial<Draft>): boolean {
+  return draft.text.trim() === '' && draft.attachments.length === 0 && !draft.forward_of
 }
 
 /** Two devices typed at once: what both have is kept once, and nothing of either is lost. */

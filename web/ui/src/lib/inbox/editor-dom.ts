@@ -13,6 +13,9 @@ const tags: Record<string, RichTag> = {
   CODE: 'code',
   PRE: 'pre',
   BLOCKQUOTE: 'blockquote',
+  UL: 'ul',
+  OL: 'ol',
+  LI: 'li',
 }
 
 export function nodesFromDom(root: Node): RichNode[] {

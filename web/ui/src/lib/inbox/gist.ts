@@ -18,6 +18,8 @@ export function gist(item: Pick<Item, 'text' | 'content' | 'deleted_at' | 'attac
 /** The last line of a list row. */
 export function lastLine(row: Conversation): string {
   const text = row.last_text.replace(/\s+/g, ' ').trim()
+  // A letter is known by what it is about.
+  if (row.subject && row.last_kind !== 'note') return text ? `${row.subject}: ${text}` : row.subject
   if (row.last_kind === 'message' || row.last_kind === 'text') return text
   const word = contentWord(row.last_kind)
   // The words of a place are its coordinates: of no use in a list.

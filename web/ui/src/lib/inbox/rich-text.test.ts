@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatted, linkify, parseRich, plain, safeHref, toHtml } from './rich-text'
+import { formatted, linkify, parseRich, plain, safeHref, toHtml, toLetterHtml } from './rich-text'
 
 describe('parseRich', () => {
   it.each([
@@ -36,6 +36,14 @@ describe('parseRich', () => {
     const tree = parseRich(html)
     expect(plain(tree)).toBe(text)
     expect(JSON.stringify(tree)).not.toContain('"href"')
+  })
+
+  it('reads lists, and says them in lines', () => {
+    const html = 'Two:<ul><li>a <b>b</b></li><li>c</li></ul>then<ol><li>d</li><li>e</li></ol>'
+    const tree = parseRich(html)
+    expect(toHtml(tree)).toBe(html)
+    expect(plain(tree)).toBe('Two:\n• a b\n• c\nthen\n1. d\n2. e')
+    expect(toLetterHtml(['a\nb', { tag: 'b', children: ['c\n<'] }])).toBe('a<br>b<b>c<br>&lt;</b>')
   })
 
   it('is not fooled by depth', () => {

@@ -3,7 +3,7 @@
  * knows nothing but that subset, into a tree that RichText.svelte renders as elements and text nodes. Whatever is not on
  * the list stays visible as the text it contains: nothing a customer sends can become markup.
  */
-export type RichTag = 'b' | 'i' | 'u' | 's' | 'code' | 'pre' | 'a' | 'blockquote'
+export type RichTag = 'b' | 'i' | 'u' | 's' | 'code' | 'pre' | 'a' | 'blockquote' | 'ul' | 'ol' | 'li'
 export type RichNode = string | RichElement
 export interface RichElement {
   tag: RichTag
@@ -25,6 +25,9 @@ const aliases: Record<string, RichTag> = {
   pre: 'pre',
   a: 'a',
   blockquote: 'blockquote',
+  ul: 'ul',
+  ol: 'ol',
+  li: 'li',
 }
 const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' }
 const MAX_DEPTH = 12
@@ -127,9 +130,33 @@ function count(text: string, char: string): number {
   return text.split(char).length - 1
 }
 
-/** What a reader of the tree would read aloud. */
+/** What a reader of the tree would read aloud: each item of a list in a line of its own, with its mark. */
 export function plain(nodes: readonly RichNode[]): string {
-  return nodes.map((node) => (typeof node === 'string' ? node : plain(node.children))).join('')
+  let out = ''
+  const fresh = () => {
+    if (out !== '' && !out.endsWith('\n')) out += '\n'
+  }
+  for (const [at, node] of nodes.entries()) {
+    if (typeof node === 'string') {
+      out += node
+      continue
+    }
+    if (node.tag !== 'ul' && node.tag !== 'ol') {
+      out += plain(node.children)
+      continue
+    }
+    fresh()
+    let no = 0
+    for (const item of node.children) {
+      const words = typeof item === 'string' ? item.trim() : plain(item.children).trimEnd()
+      if (words === '') continue
+      fresh()
+      out += (node.tag === 'ol' ? `${++no}. ` : '• ') + words.replaceAll('\n', '\n   ')
+    }
+    const next = nodes[at + 1]
+    if (next !== undefined && !(typeof next === 'string' && next.startsWith('\n'))) fresh()
+  }
+  return out
 }
 
 /** The tree as HTML of the subset, for sending. */
@@ -141,6 +168,11 @@ export function toHtml(nodes: readonly RichNode[]): string {
       return `<${node.tag}${href}>${toHtml(node.children)}</${node.tag}>`
     })
     .join('')
+}
+
+/** The same for a letter, where a line break is an element. */
+export function toLetterHtml(nodes: readonly RichNode[]): string {
+  return toHtml(nodes).replaceAll('\n', '<br>')
 }
 
 function escape(text: string): string {
