@@ -58,6 +58,9 @@ func ParseSearch(text string) Search {
 	if digits == "" {
 		return s
 	}
+	if strings.Contains(text, digits) { // whatever holds the text holds its digits: one look at the index will do
+		s.Values = nil
+	}
 	s.number(digits)
 	// a trunk prefix (8 in Russia, 0 in most of Europe) is not part of the stored international form
 	if trunk := strings.TrimLeft(digits, "0"); trunk != digits && len(trunk) >= 3 {

@@ -63,7 +63,7 @@ test('people, messages and files are found, and opened at the place, by keyboard
   // Far above the newest: the timeline is opened around it.
   const said = messages(page).filter({ hasText: word })
   await expect(said).toBeInViewport()
-  await expect(page.getByText('Line 69', { exact: true })).toHaveCount(0)
+  await expect(messages(page).filter({ hasText: 'Line 1' }).first()).toBeInViewport()
 
   // Elsewhere in the same conversation, and back by the address.
   await page.getByRole('button', { name: /newest/i }).click()
@@ -94,7 +94,9 @@ test('people, messages and files are found, and opened at the place, by keyboard
 
 test('three scripts, filters, and what to do when there is nothing or it takes too long', async ({
   page,
+  quiet,
 }) => {
+  quiet.allow(/the server responded with a status of 503/)
   const word = own()
   const vera = await Customer.meet('Вера Орлова')
   const abebe = await Customer.meet('አበበ ቢቂላ')
