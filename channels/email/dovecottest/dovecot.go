@@ -254,25 +254,6 @@ func (s *Server) doveadm(args ...string) (string, error) {
 	return string(out), err
 }
 
-// Pause stops the whole server from answering until the returned function is called: connections stay and are dead.
-func (s *Server) Pause() (resume func()) {
-	_ = s.signalAll(syscall.SIGSTOP)
-	return sync.OnceFunc(func() { _ = s.signalAll(syscall.SIGCONT) })
-}
-
-func (s *Server) signalAll(sig syscall.Signal) error {
-	out, err := exec.Command("pgrep", "-P", strconv.Itoa(s.cmd.Process.Pid)).Output() //nolint:gosec // our own child
-	if err != nil {
-		return err
-	}
-	for _, f := range strings.Fields(string(out)) {
-		if pid, err := strconv.Atoi(f); err == nil {
-			_ = syscall.Kill(pid, sig)
-		}
-	}
-	return nil
-}
-
 // Recreate deletes a mailbox's INBOX numbering: the messages stay, under a new UIDVALIDITY and new numbers.
 func (s *Server) Recreate(user string) error {
 	files, err := filepath.Glob(filepath.Join(s.dir, "mail", user, "dovecot*"))
@@ -335,7 +316,6 @@ func (s *Server) Deliver(to string, mails ...[]byte) error {
 
 // Stop ends the server and removes everything.
 func (s *Server) Stop() {
-	_ = s.signalAll(syscall.SIGCONT)
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.done:
