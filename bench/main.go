@@ -33,6 +33,7 @@ func cases() []benchCase {
 		{"inbox/page", inboxPage},
 		{"start", start},
 		{"kill", kill},
+		{"backup", backups},
 	}
 }
 
