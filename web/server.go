@@ -69,6 +69,8 @@ type Deps struct {
 	SpineLag func() time.Duration
 	// SpineHolder names the transaction that holds the tailer up; nil = not known.
 	SpineHolder func(ctx context.Context) (events.Holder, bool, error)
+	// Disks tells how full this node's directories are; nil = not known.
+	Disks func() []DiskUse
 	// SampleData reports whether the installation holds sample data; nil = no.
 	SampleData func(ctx context.Context) (bool, error)
 	// UI replaces the embedded front end; for tests.

@@ -192,6 +192,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files,
 		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
 		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
+		Disks: diskUse(c.cfg),
 	})
 	if err != nil {
 		return err
