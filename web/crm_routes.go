@@ -15,6 +15,9 @@ func (s *Server) crmRoutes() []route {
 		get("/api/leads", signedIn, op(s.leadList)),
 		post("/api/leads", may(staff.EditContacts), op(s.leadCreate), status(201)),
 		patch("/api/leads/{id}", may(staff.EditContacts), op(s.leadUpdate)),
+		get("/api/lead-totals", signedIn, op(s.leadTotals)),
 		get("/api/pipelines", signedIn, op(s.pipelineList)),
+		post("/api/pipelines", may(staff.ManageSettings), op(s.pipelineCreate), status(201)),
+		patch("/api/pipelines/{id}", may(staff.ManageSettings), op(s.pipelineUpdate)),
 	}
 }

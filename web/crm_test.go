@@ -116,3 +116,51 @@ func TestLeadsOverHTTP(t *testing.T) {
 		}
 	}
 }
+
+func TestBoardOverHTTP(t *testing.T) {
+	t.Parallel()
+	e := newHub(t)
+	admin, _ := e.hire("root", staff.Admin, staff.ScopeAll)
+	anna, annaID := e.hire("anna", staff.Member, staff.ScopeOwn)
+	contact, _, _ := e.talk("Sara", "", 1)
+	lead := e.want(201, anna, "POST", "/api/leads", map[string]any{"contact_id": fmt.Sprint(contact), "title": "Chairs", "amount": 1250, "owner_id": annaID})
+	pipeline := lead["pipeline_id"].(string)
+	totals := items(e.want(200, anna, "GET", "/api/lead-totals?pipeline="+pipeline+"&owner="+annaID, nil))
+	if len(totals) != 1 || totals[0].(map[string]any)["amount"] != 1250.0 {
+		t.Errorf("totals: %v", totals)
+	}
+	if got := items(e.want(200, anna, "GET", "/api/lead-totals?owner=none&pipeline="+pipeline, nil)); len(got) != 0 {
+		t.Errorf("nobody's: %v", got)
+	}
+	if got := items(e.want(200, anna, "GET", "/api/leads?q=chair&source=manual&pipeline="+pipeline, nil)); len(got) != 1 {
+		t.Errorf("by words: %v", got)
+	}
+	e.want(422, anna, "GET", "/api/leads?owner=somebody", nil)
+	for body, field := range map[string]string{
+		`{"version": 1, "amount": -1}`: "body.amount", `{"version": 1, "amount": 2000000000000}`: "body.amount", `{"version": 1, "stage_id": "999"}`: "body.stage_id",
+	} {
+		if got := errorAt(e.want(422, anna, "PATCH", fmt.Sprint("/api/leads/", lead["id"]), body)); got != field {
+			t.Errorf("%s: refused at %q", body, got)
+		}
+	}
+	line := items(e.want(200, anna, "GET", "/api/pipelines", nil))[0].(map[string]any)
+	stages := line["stages"].([]any)
+	stages[1].(map[string]any)["rot_days"] = 3
+	for _, s := range stages {
+		delete(s.(map[string]any), "position")
+	}
+	path := "/api/pipelines/" + pipeline
+	e.want(403, anna, "PATCH", path, map[string]any{"version": 1, "name": "x"})
+	if got := e.want(200, admin, "PATCH", path, map[string]any{"version": 1, "currency": "ETB", "stages": stages}); got["currency"] != "ETB" || got["stages"].([]any)[1].(map[string]any)["rot_days"] != 3.0 {
+		t.Errorf("changed: %v", got)
+	}
+	if got := errorAt(e.want(422, admin, "PATCH", path, map[string]any{"version": 2, "stages": stages[1:]})); got != "body.stages" {
+		t.Errorf("a stage with a lead went, refused at %q", got)
+	}
+	made := e.want(201, admin, "POST", "/api/pipelines", map[string]any{"name": "Service", "stages": []map[string]any{
+		{"name": "New", "kind": "incoming"}, {"name": "Work", "kind": "open"}, {"name": "Done", "kind": "won"}, {"name": "Not", "kind": "lost"},
+	}})
+	if made["currency"] != "USD" || len(made["stages"].([]any)) != 4 {
+		t.Errorf("made: %v", made)
+	}
+}

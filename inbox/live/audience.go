@@ -28,7 +28,7 @@ func audienceOf(e *events.Event) audience {
 		return nobody
 	case "read":
 		return oneAgent
-	case "contact", "lead", "agent", "team", "channel", "setting":
+	case "contact", "lead", "pipeline", "agent", "team", "channel", "setting":
 		return everybody
 	case "conversation", "message", "call":
 		if e.ConversationID != 0 {

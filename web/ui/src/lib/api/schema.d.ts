@@ -611,6 +611,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/lead-totals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-lead-totals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/leads": {
         parameters: {
             query?: never;
@@ -776,11 +793,29 @@ export interface paths {
         /** For anybody signed in */
         get: operations["get-pipelines"];
         put?: never;
-        post?: never;
+        /** Needs permission settings.manage */
+        post: operations["post-pipelines"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Needs permission settings.manage */
+        patch: operations["patch-pipelines-id"];
         trace?: never;
     };
     "/api/routing/dry-run": {
@@ -1406,6 +1441,21 @@ export interface components {
             /** Format: int64 */
             unassigned: number;
         };
+        DiskUse: {
+            /**
+             * Format: int64
+             * @description bytes
+             */
+            free: number;
+            low: boolean;
+            /**
+             * Format: int64
+             * @description bytes
+             */
+            total: number;
+            /** @enum {string} */
+            what: "database" | "data" | "files";
+        };
         DryRun: {
             /** @example 42 */
             agent_id: string;
@@ -1461,6 +1511,8 @@ export interface components {
         };
         Health: {
             channels: components["schemas"]["ChannelHealth"][];
+            /** @description of the node that answers; empty for those who manage no data */
+            disks: components["schemas"]["DiskUse"][];
             insecure: boolean;
             problems: components["schemas"]["HealthProblem"][];
             /** @description the transaction that holds everybody up; empty when nobody does */
@@ -1470,7 +1522,7 @@ export interface components {
         };
         HealthProblem: {
             /** @enum {string} */
-            code: "spine_late" | "channel_down" | "sends_in_trouble" | "quarantine" | "insecure";
+            code: "spine_late" | "channel_down" | "sends_in_trouble" | "quarantine" | "insecure" | "disk_low";
             /** @description the id of the channel that it is about */
             subject: string;
             text: string;
@@ -1590,6 +1642,11 @@ export interface components {
             version: number;
         };
         Lead: {
+            /**
+             * Format: int64
+             * @description in hundredths of the pipeline's currency; 0 = not known
+             */
+            amount: number;
             attribution: {
                 [key: string]: string;
             };
@@ -1608,6 +1665,11 @@ export interface components {
             /** @example 42 */
             previous_lead: string;
             source: string;
+            /**
+             * Format: date-time
+             * @description since when it is in its stage
+             */
+            stage_at: string;
             /** @example 42 */
             stage_id: string;
             title: string;
@@ -1617,6 +1679,11 @@ export interface components {
             version: number;
         };
         LeadCreateInBody: {
+            /**
+             * Format: int64
+             * @description in hundredths of the pipeline's currency
+             */
+            amount?: number;
             /** @example 42 */
             contact_id: string;
             /** @example 42 */
@@ -1629,6 +1696,11 @@ export interface components {
             title?: string;
         };
         LeadUpdateInBody: {
+            /**
+             * Format: int64
+             * @description in hundredths of the pipeline's currency; 0 = not known
+             */
+            amount?: number;
             /** @example 42 */
             owner_id?: string | null;
             /** @example 42 */
@@ -1687,6 +1759,10 @@ export interface components {
         };
         ListSetAside: {
             items: components["schemas"]["SetAside"][];
+            next_cursor: string | null;
+        };
+        ListStageTotal: {
+            items: components["schemas"]["StageTotal"][];
             next_cursor: string | null;
         };
         ListTag: {
@@ -1813,11 +1889,31 @@ export interface components {
             status: string;
         };
         Pipeline: {
+            /** @description ISO 4217 */
+            currency: string;
             /** @example 42 */
             id: string;
             is_default: boolean;
             name: string;
             stages: components["schemas"]["Stage"][];
+            /** Format: int64 */
+            version: number;
+        };
+        PipelineCreateInBody: {
+            /** @description ISO 4217; USD when it is left out */
+            currency?: string;
+            name: string;
+            stages: components["schemas"]["StageIn"][];
+        };
+        PipelineUpdateInBody: {
+            currency?: string;
+            /** @description true makes it the default one; the other stops being it */
+            is_default?: boolean;
+            name?: string;
+            /** @description the whole list in its order */
+            stages?: components["schemas"]["StageIn"][];
+            /** Format: int64 */
+            version: number;
         };
         ProfilePatch: {
             /** @enum {string} */
@@ -1919,6 +2015,34 @@ export interface components {
             name: string;
             /** Format: int64 */
             position: number;
+            /**
+             * Format: int64
+             * @description after how many days in the stage somebody should look at a lead; 0 = never
+             */
+            rot_days: number;
+        };
+        StageIn: {
+            /**
+             * @description of a stage that is there; left out for a new one
+             * @example 42
+             */
+            id?: string;
+            /** @enum {string} */
+            kind: "incoming" | "open" | "won" | "lost";
+            name: string;
+            /** Format: int64 */
+            rot_days?: number;
+        };
+        StageTotal: {
+            /**
+             * Format: int64
+             * @description in hundredths of the pipeline's currency
+             */
+            amount: number;
+            /** Format: int64 */
+            count: number;
+            /** @example 42 */
+            stage_id: string;
         };
         StatusInBody: {
             /** @enum {string} */
@@ -3653,11 +3777,55 @@ export interface operations {
             };
         };
     };
+    "get-lead-totals": {
+        parameters: {
+            query?: {
+                pipeline?: string;
+                /** @description an agent's id, or none */
+                owner?: string;
+                /** @description kind of channel */
+                source?: string;
+                /** @description words in the title or the contact's name */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListStageTotal"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-leads": {
         parameters: {
             query?: {
                 limit?: number;
                 cursor?: string;
+                pipeline?: string;
+                /** @description an agent's id, or none */
+                owner?: string;
+                /** @description kind of channel */
+                source?: string;
+                /** @description words in the title or the contact's name */
+                q?: string;
                 contact?: string;
                 stage?: string;
             };
@@ -4006,6 +4174,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListPipeline"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-pipelines": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelineCreateInBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pipeline"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "patch-pipelines-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelineUpdateInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pipeline"];
                 };
             };
             /** @description Error */
