@@ -39,6 +39,7 @@ type Contact struct {
 	Merges        []MergeLine       `json:"merges" nullable:"false"`
 	MergedInto    *ids.ID           `json:"merged_into"`
 	Sample        bool              `json:"sample"`
+	LegalHold     bool              `json:"legal_hold" doc:"nothing of this person is removed, neither by age nor by hand"`
 	CreatedAt     time.Time         `json:"created_at"`
 	UpdatedAt     time.Time         `json:"updated_at"`
 }
@@ -126,6 +127,8 @@ const (
 	EventContactUpdated  = "contact.updated"
 	EventContactMerged   = "contact.merged"
 	EventContactUnmerged = "contact.unmerged"
+	EventContactErased   = "contact.erased"
+	EventContactHold     = "contact.hold"
 	EventLeadCreated     = "lead.created"
 	EventLeadUpdated     = "lead.updated"
 	EventPipelineUpdated = "pipeline.updated"

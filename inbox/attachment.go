@@ -241,7 +241,7 @@ func (f *Files) Sweep(ctx context.Context) error {
 			return nil
 		}
 		var used bool
-		if err := f.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM attachment WHERE blob = $1 OR preview = $1)`, i.Key).Scan(&used); err != nil {
+		if err := f.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM attachment WHERE blob = $1 OR preview = $1 UNION ALL SELECT 1 FROM contact_export WHERE blob = $1)`, i.Key).Scan(&used); err != nil {
 			return err
 		}
 		if !used { // at once: the same content may be uploaded again while the walk goes on

@@ -1,7 +1,8 @@
 package inbox
 
 // FilesSQL gives the keys of every file that a row of this room names.
-const FilesSQL = `SELECT blob FROM attachment WHERE blob <> '' UNION SELECT preview FROM attachment WHERE preview <> ''`
+const FilesSQL = `SELECT blob FROM attachment WHERE blob <> '' UNION SELECT preview FROM attachment WHERE preview <> ''
+UNION SELECT blob FROM contact_export WHERE blob <> ''`
 
 const (
 	settleMessagesSQL = `UPDATE message m SET status = 'uncertain', version = m.version + 1,

@@ -60,6 +60,9 @@ type Deps struct {
 	// Sidebar keeps the counts; nil = they are not running.
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service
+	// Exports and Keeper give one person's data out, and let go of what is old.
+	Exports *inbox.Exports
+	Keeper  *inbox.Keeper
 	Hooks   Hooks
 	Live    Live
 	Log     *slog.Logger

@@ -159,6 +159,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.desk = inbox.NewDesk(pool, h.bus, log)
 	h.files = inbox.NewFiles(pool, h.bus, h.blobs, log)
 	h.channels = inbox.NewChannels(pool, h.bus, h.box, channelKinds(), h.url, log)
+	exports, keeper := inbox.NewExports(pool, h.bus, h.people, h.blobs, log), inbox.NewKeeper(pool, h.bus)
 	h.ingester = inbox.NewIngester(pool, h.people, h.bus, clock.System, log, inbox.IngestConfig{})
 	h.deliverer = inbox.NewDeliverer(pool, h.bus, h.blobs, log)
 	h.router = inbox.NewRouter(pool, h.bus, log)
@@ -184,7 +185,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.tailer.Subscribe(forgetSetup(c.cfg.DataDir))
 	followers := events.NewFollowers(pool, h.tailer, h.leases, log, events.AuditFollower(events.AuditKinds()))
 
-	runner, err := jobs.New(pool, log.With("component", "jobs"), slices.Concat(h.chores(), h.channels.Workers())...)
+	runner, err := jobs.New(pool, log.With("component", "jobs"), slices.Concat(h.chores(), h.channels.Workers(), exports.Workers(), keeper.Workers())...)
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 		Pool: pool, Staff: h.staff, Desk: h.desk, Channels: h.channels, Ingester: h.ingester, Router: h.router, Files: h.files,
 		Sidebar: sidebar, CRM: h.people, Hooks: hooks{supervisor}, Live: socket{h.live}, Log: log, Metrics: h.metrics(),
 		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
-		Disks: diskUse(c.cfg),
+		Disks: diskUse(c.cfg), Exports: exports, Keeper: keeper,
 	})
 	if err != nil {
 		return err

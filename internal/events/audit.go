@@ -42,6 +42,7 @@ func AuditKinds() []AuditKind {
 		{Prefix: "setting.", Fields: []string{"key"}},
 		{Prefix: "contact.merged"},
 		{Prefix: "contact.unmerged"},
+		{Prefix: "contact.hold"},
 		{Prefix: "contact.erased", Fields: []string{"id"}},
 		{Prefix: "data."},
 	}

@@ -25,6 +25,8 @@ import type {
   NewMessage,
   OutboxRow,
   Pipeline,
+  Stage,
+  StageTotal,
   Quarantined,
   Revision,
   Role,
@@ -100,6 +102,19 @@ export interface ContactPatch {
   fields?: Record<string, unknown>
   identities_add?: { kind: string; value: string }[]
   identities_remove?: ID[]
+}
+
+/** Narrows leads, alike for lists and totals. owner: an id, or none. */
+export interface LeadFilter {
+  pipeline?: ID
+  owner?: ID
+  source?: string
+  q?: string
+}
+export interface NewPipeline {
+  name: string
+  currency: string
+  stages: (Omit<Stage, 'id' | 'position'> & { id?: ID })[]
 }
 
 export interface Routes {
@@ -238,16 +253,30 @@ export interface Routes {
   '/api/contacts/{id}/merge': { post: Op<{ path: ById; body: { from: ID[] }; ok: MergeResult }> }
   '/api/merges/{id}/undo': { post: Op<{ path: ById; ok: Contact }> }
   '/api/leads': {
-    get: Op<{ query: Page & { contact?: ID; stage?: ID }; ok: List<Lead> }>
-    post: Op<{ body: { contact_id: ID; pipeline_id?: ID; title?: string }; ok: Lead }>
+    get: Op<{ query: Page & LeadFilter & { contact?: ID; stage?: ID }; ok: List<Lead> }>
+    post: Op<{
+      body: { contact_id: ID; pipeline_id?: ID; title?: string; amount?: number }
+      ok: Lead
+    }>
   }
   '/api/leads/{id}': {
     patch: Op<{
       path: ById
-      body: { version: number; stage_id?: ID; owner_id?: ID | null; title?: string }
+      body: { version: number; stage_id?: ID; owner_id?: ID | null; title?: string; amount?: number }
       ok: Lead
     }>
   }
-  '/api/pipelines': { get: Op<{ ok: List<Pipeline> }> }
+  '/api/lead-totals': { get: Op<{ query: LeadFilter; ok: List<StageTotal> }> }
+  '/api/pipelines': {
+    get: Op<{ ok: List<Pipeline> }>
+    post: Op<{ body: NewPipeline; ok: Pipeline }>
+  }
+  '/api/pipelines/{id}': {
+    patch: Op<{
+      path: ById
+      body: Partial<NewPipeline> & { version: number; is_default?: boolean }
+      ok: Pipeline
+    }>
+  }
   '/api/sample-data': { delete: Op<{ ok: None }> }
 }

@@ -285,6 +285,8 @@ export class Live {
         return this.directory.channels.put({ settings: {}, settings_set: [], ...frame.data })
       case 'channel.deleted':
         return this.directory.channels.remove(frame.data.id)
+      case 'pipeline.updated':
+        return this.directory.putPipeline(frame.data)
       case 'setting.updated':
         this.directory.loadSettings().catch(() => {}) // the old value serves until the next load
         return
