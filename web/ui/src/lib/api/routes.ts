@@ -24,7 +24,9 @@ import type {
   MergeResult,
   NewMessage,
   OutboxRow,
+  DataExport,
   Pipeline,
+  Retention,
   Stage,
   StageTotal,
   Quarantined,
@@ -105,12 +107,7 @@ export interface ContactPatch {
 }
 
 /** Narrows leads, alike for lists and totals. owner: an id, or none. */
-export interface LeadFilter {
-  pipeline?: ID
-  owner?: ID
-  source?: string
-  q?: string
-}
+export type LeadFilter = { pipeline?: ID; owner?: ID; source?: string; q?: string }
 export interface NewPipeline {
   name: string
   currency: string
@@ -251,6 +248,13 @@ export interface Routes {
   }
   '/api/contacts/{id}/timeline': { get: Op<{ path: ById; query: TimelineQuery; ok: Timeline }> }
   '/api/contacts/{id}/merge': { post: Op<{ path: ById; body: { from: ID[] }; ok: MergeResult }> }
+  '/api/contacts/{id}/hold': { put: Op<{ path: ById; body: { hold: boolean }; ok: Contact }> }
+  '/api/contacts/{id}/export': { post: Op<{ path: ById; ok: DataExport }> }
+  '/api/contact-exports': { get: Op<{ ok: List<DataExport> }> }
+  '/api/channels/{id}/retention': {
+    get: Op<{ path: ById; ok: Retention }>
+    put: Op<{ path: ById; body: Omit<Retention, 'channel_id'>; ok: Retention }>
+  }
   '/api/merges/{id}/undo': { post: Op<{ path: ById; ok: Contact }> }
   '/api/leads': {
     get: Op<{ query: Page & LeadFilter & { contact?: ID; stage?: ID }; ok: List<Lead> }>

@@ -210,6 +210,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/channels/{id}/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission data.manage */
+        get: operations["get-channels-id-retention"];
+        /** Needs permission data.manage */
+        put: operations["put-channels-id-retention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/contact-exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission data.manage */
+        get: operations["get-contact-exports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/contact-exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission data.manage */
+        get: operations["get-contact-exports-id-file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/contacts": {
         parameters: {
             query?: never;
@@ -245,6 +297,40 @@ export interface paths {
         head?: never;
         /** Needs permission contacts.edit */
         patch: operations["patch-contacts-id"];
+        trace?: never;
+    };
+    "/api/contacts/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission data.manage */
+        post: operations["post-contacts-id-export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/contacts/{id}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Needs permission data.manage */
+        put: operations["put-contacts-id-hold"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/contacts/{id}/merge": {
@@ -1287,6 +1373,8 @@ export interface components {
             kind: "person" | "group";
             language: string;
             leads: components["schemas"]["Lead"][];
+            /** @description nothing of this person is removed, neither by age nor by hand */
+            legal_hold: boolean;
             /** @example 42 */
             merged_into: string;
             merges: components["schemas"]["MergeLine"][];
@@ -1309,6 +1397,9 @@ export interface components {
             /** @example 42 */
             owner_id?: string | null;
             tags?: string[];
+        };
+        ContactHoldInBody: {
+            hold: boolean;
         };
         ContactMergeInBody: {
             from: string[];
@@ -1508,6 +1599,30 @@ export interface components {
             type: string;
         } & {
             [key: string]: unknown;
+        };
+        Export: {
+            contact: components["schemas"]["Named"];
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description messages and files gathered so far
+             */
+            done: number;
+            error: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @example 42 */
+            id: string;
+            /**
+             * Format: int64
+             * @description bytes
+             */
+            size: number;
+            /** @enum {string} */
+            state: "queued" | "working" | "done" | "failed" | "expired";
+            /** Format: int64 */
+            total: number;
         };
         Health: {
             channels: components["schemas"]["ChannelHealth"][];
@@ -1733,6 +1848,10 @@ export interface components {
             items: components["schemas"]["Conversation"][];
             next_cursor: string | null;
         };
+        ListExport: {
+            items: components["schemas"]["Export"][];
+            next_cursor: string | null;
+        };
         ListHours: {
             items: components["schemas"]["Hours"][];
             next_cursor: string | null;
@@ -1930,6 +2049,43 @@ export interface components {
         Reaction: {
             author: components["schemas"]["Author"];
             emoji: string;
+        };
+        Retention: {
+            /** @example 42 */
+            channel_id: string;
+            /**
+             * Format: int64
+             * @description attachments; 0 = as long as the message
+             */
+            file_days: number;
+            /**
+             * Format: int64
+             * @description texts, and with them all the rest; 0 = for ever
+             */
+            message_days: number;
+            /**
+             * Format: int64
+             * @description what the provider sent, as it came; 0 = as long as the message
+             */
+            raw_days: number;
+            /**
+             * Format: int64
+             * @description of the channel
+             */
+            version: number;
+        };
+        RetentionInBody: {
+            /** Format: int64 */
+            file_days: number;
+            /** Format: int64 */
+            message_days: number;
+            /** Format: int64 */
+            raw_days: number;
+            /**
+             * Format: int64
+             * @description of the channel
+             */
+            version: number;
         };
         Revision: {
             /** Format: date-time */
@@ -2664,6 +2820,121 @@ export interface operations {
             };
         };
     };
+    "get-channels-id-retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-channels-id-retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-contact-exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListExport"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-contact-exports-id-file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See docs/api.md */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     "get-contacts": {
         parameters: {
             query?: {
@@ -2806,6 +3077,75 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ContactUpdateInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-contacts-id-export": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-contacts-id-hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactHoldInBody"];
             };
         };
         responses: {

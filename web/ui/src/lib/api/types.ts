@@ -408,6 +408,8 @@ export interface Contact {
   merges: ContactMerge[]
   merged_into: ID | null
   sample: boolean
+  /** Nothing of this person is removed, neither by age nor by hand. */
+  legal_hold: boolean
   created_at: string
   updated_at: string
 }
@@ -432,6 +434,26 @@ export interface Lead {
   closed_at: string | null
   created_at: string
   updated_at: string
+}
+/** One person's data on its way out. */
+export interface DataExport {
+  id: ID
+  contact: { id: ID; name: string }
+  state: 'queued' | 'working' | 'done' | 'failed' | 'expired'
+  done: number
+  total: number
+  size: number
+  error: string
+  created_at: string
+  expires_at: string
+}
+/** How many days things of a channel are kept; 0 = for ever. */
+export interface Retention {
+  channel_id: ID
+  version: number
+  message_days: number
+  raw_days: number
+  file_days: number
 }
 export interface Stage {
   id: ID
