@@ -198,7 +198,7 @@ func TestDisabledAtOnce(t *testing.T) {
 	e.want(http.StatusOK, boss, "PATCH", "/api/agents/"+id, map[string]any{"version": 1, "disabled": true})
 	e.want(http.StatusUnauthorized, sue, "GET", "/api/me", nil)
 	e.want(http.StatusUnauthorized, token, "GET", "/api/agents", nil)
-	if n := e.count(`SELECT count(*) FROM event WHERE kind = 'session.ended' AND payload = jsonb_build_object('agent_id', $1::text, 'session_id', null)`, id); n != 1 {
+	if n := e.count(`SELECT count(*) FROM event WHERE kind = 'session.ended' AND payload::jsonb = jsonb_build_object('agent_id', $1::text, 'session_id', null)`, id); n != 1 {
 		t.Errorf("%d events tell the sockets", n)
 	}
 }

@@ -46,11 +46,11 @@ INSERT INTO channel (id, version, kind, name, team_id, pipeline_id, settings, se
 VALUES (1, 5, 'telegram', 'Shop bot', 1, 2, '{"mode": "poll"}', '\x0102', 'ET', 'up', '');
 INSERT INTO channel_cursor (channel_id, name, value) VALUES (1, 'update_id', '100000123');
 INSERT INTO quarantine (id, channel_id, event_key, raw, error) VALUES (1, 1, 'u:99', '\x7b', 'what is this');
-INSERT INTO conversation (id, number, version, channel_id, contact_id, identity_id, chat, status, tags, team_id, assignee_id,
+INSERT INTO conversation (id, version, channel_id, contact_id, identity_id, chat, status, tags, team_id, assignee_id,
     waiting_since, last_at, last_text, in_count, message_count)
-VALUES (1, 1, 9, 1, 1, 1, '5001', 'open', '{urgent}', 1, 1, '2026-10-04Z', '2026-10-04Z', 'Are you there?', 2, 4);
-INSERT INTO conversation (id, number, channel_id, contact_id, identity_id, status, closed_at, previous_id)
-VALUES (2, 2, 1, 1, 1, 'closed', '2026-09-01Z', 1);
+VALUES (1, 9, 1, 1, 1, '5001', 'open', '{urgent}', 1, 1, '2026-10-04Z', '2026-10-04Z', 'Are you there?', 2, 4);
+INSERT INTO conversation (id, channel_id, contact_id, identity_id, status, closed_at, previous_id)
+VALUES (2, 1, 1, 1, 'closed', '2026-09-01Z', 1);
 INSERT INTO participant (conversation_id, identity_id) VALUES (1, 3);
 INSERT INTO message (at, id, conversation_id, identity_id, kind, content, direction, author_kind, author_id, text, status, in_no, edited_at) VALUES
     ('2026-09-01Z', '01990000-0000-7000-8000-000000000001', 1, 1, 'message', 'text', 'in', 'contact', NULL, 'Hello', 'received', 1, '2026-09-01Z'),
