@@ -56,7 +56,8 @@ func Write(ctx context.Context, pool *pgxpool.Pool, store blob.Store, w io.Write
 	if err != nil {
 		return Summary{}, err
 	}
-	// The snapshot is given up here: files never change, and those named by it are not swept within the hour.
+	// The snapshot is given up here: files never change. One whose last row goes meanwhile may be swept, and is listed as
+	// missing.
 	if !o.NoFiles {
 		if err := b.files(ctx, store, keys); err != nil {
 			return Summary{}, err
