@@ -36,6 +36,7 @@ func cases() []benchCase {
 		{"email/bulk", emailBulk},
 		{"start", start},
 		{"kill", kill},
+		{"backup", backups},
 	}
 }
 

@@ -60,6 +60,9 @@ func (s *Service) EraseContact(ctx context.Context, by events.Actor, id int64) e
 				return nil, fmt.Errorf("lock contact %d: %w", id, err)
 			}
 		}
+		if err := held(ctx, tx, family); err != nil {
+			return nil, err
+		}
 		for _, f := range s.followers {
 			if e, ok := f.(Eraser); ok {
 				if err := e.Erase(ctx, tx, by, family); err != nil {
@@ -80,6 +83,9 @@ func (s *Service) EraseContact(ctx context.Context, by events.Actor, id int64) e
 		if err != nil || len(briefs) == 0 {
 			return nil, err
 		}
-		return []events.Event{contactEvent(EventContactUpdated, by, briefs[0])}, nil
+		return []events.Event{
+			contactEvent(EventContactUpdated, by, briefs[0]),
+			{Kind: EventContactErased, Actor: by, SubjectKind: "contact", SubjectID: briefs[0].ID.String(), Payload: map[string]any{"id": briefs[0].ID}},
+		}, nil
 	})
 }

@@ -315,7 +315,7 @@ func TestLeadsByHand(t *testing.T) {
 	refused(t, err, errs.Invalid, "stage_id")
 	list := func(contact, stage ids.ID) []ids.ID {
 		t.Helper()
-		leads, err := d.Leads(d.ctx, int64(contact), int64(stage), LeadKey{}, 50)
+		leads, err := d.Leads(d.ctx, LeadFilter{Contact: int64(contact), Stage: int64(stage)}, LeadKey{}, 50)
 		if err != nil {
 			t.Fatal(err)
 		}

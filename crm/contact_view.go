@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	contactColumns = `p.id, p.version, p.kind, p.name, p.owner_id, p.language, p.tags, p.fields, p.attribution, p.merged_into, p.sample, p.created_at, p.updated_at`
+	contactColumns = `p.id, p.version, p.kind, p.name, p.owner_id, p.language, p.tags, p.fields, p.attribution, p.merged_into, p.sample, p.legal_hold, p.created_at, p.updated_at`
 
 	getContactSQL = `SELECT ` + contactColumns + ` FROM contact p WHERE p.id = $1`
 
@@ -149,7 +149,7 @@ func scanContact(row pgx.CollectableRow) (Contact, error) {
 	c := Contact{Leads: []Lead{}, Conversations: []PastTalk{}, Merges: []MergeLine{}, Identities: []Identity{}, Asserted: []Asserted{}, AssertedBy: []Named{}}
 	var fields, attribution []byte
 	err := row.Scan(&c.ID, &c.Version, &c.Kind, &c.Name, &c.OwnerID, &c.Language, &c.Tags, &fields, &attribution, &c.MergedInto,
-		&c.Sample, &c.CreatedAt, &c.UpdatedAt)
+		&c.Sample, &c.LegalHold, &c.CreatedAt, &c.UpdatedAt)
 	if err != nil {
 		return c, err
 	}

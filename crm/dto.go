@@ -41,6 +41,7 @@ type Contact struct {
 	Merges        []MergeLine       `json:"merges" nullable:"false"`
 	MergedInto    *ids.ID           `json:"merged_into"`
 	Sample        bool              `json:"sample"`
+	LegalHold     bool              `json:"legal_hold" doc:"nothing of this person is removed, neither by age nor by hand"`
 	CreatedAt     time.Time         `json:"created_at"`
 	UpdatedAt     time.Time         `json:"updated_at"`
 }
@@ -97,8 +98,10 @@ type Lead struct {
 	OwnerID      *ids.ID           `json:"owner_id"`
 	Source       string            `json:"source"`
 	Attribution  map[string]string `json:"attribution"`
+	Amount       int64             `json:"amount" doc:"in hundredths of the pipeline's currency; 0 = not known"`
 	Outcome      *string           `json:"outcome"`
 	PreviousLead *ids.ID           `json:"previous_lead"`
+	StageAt      time.Time         `json:"stage_at" doc:"since when it is in its stage"`
 	ClosedAt     *time.Time        `json:"closed_at"`
 	CreatedAt    time.Time         `json:"created_at"`
 	UpdatedAt    time.Time         `json:"updated_at"`
@@ -107,7 +110,9 @@ type Lead struct {
 // Pipeline is an ordered list of stages.
 type Pipeline struct {
 	ID        ids.ID  `json:"id"`
+	Version   int     `json:"version"`
 	Name      string  `json:"name"`
+	Currency  string  `json:"currency" doc:"ISO 4217"`
 	IsDefault bool    `json:"is_default"`
 	Stages    []Stage `json:"stages" nullable:"false"`
 }
@@ -118,6 +123,14 @@ type Stage struct {
 	Position int    `json:"position"`
 	Name     string `json:"name"`
 	Kind     string `json:"kind" enum:"incoming,open,won,lost"`
+	RotDays  int    `json:"rot_days" doc:"after how many days in the stage somebody should look at a lead; 0 = never"`
+}
+
+// StageTotal is what stands at the head of a column of the board.
+type StageTotal struct {
+	StageID ids.ID `json:"stage_id"`
+	Count   int    `json:"count"`
+	Amount  int64  `json:"amount" doc:"in hundredths of the pipeline's currency"`
 }
 
 // The kinds of events that this room writes to the spine.
@@ -126,8 +139,11 @@ const (
 	EventContactUpdated  = "contact.updated"
 	EventContactMerged   = "contact.merged"
 	EventContactUnmerged = "contact.unmerged"
+	EventContactErased   = "contact.erased"
+	EventContactHold     = "contact.hold"
 	EventLeadCreated     = "lead.created"
 	EventLeadUpdated     = "lead.updated"
+	EventPipelineUpdated = "pipeline.updated"
 )
 
 // ContactBrief is what an event says of a contact: enough for lists, the card is fetched.

@@ -36,7 +36,7 @@ SELECT w.id FROM unnest($1::bigint[]) w (id)
 WHERE NOT EXISTS (SELECT 1 FROM lead o WHERE o.contact_id = w.id AND o.closed_at IS NULL OFFSET 0)`
 	// Both statements see only contacts without any open lead; the partial unique index decides between rivals.
 	reopenLeadsSQL = `
-UPDATE lead l SET closed_at = NULL, outcome = NULL, version = l.version + 1, updated_at = now(),
+UPDATE lead l SET closed_at = NULL, outcome = NULL, version = l.version + 1, updated_at = now(), stage_at = now(),
        stage_id = (SELECT id FROM stage s WHERE s.pipeline_id = l.pipeline_id ORDER BY position LIMIT 1)
 WHERE l.id IN (
     SELECT DISTINCT ON (contact_id) id FROM lead x
@@ -62,8 +62,8 @@ UPDATE lead l SET version = l.version + 1, updated_at = now(), attribution = ` +
 FROM unnest($1::bigint[], $2::jsonb[]) AS n (contact_id, last)
 WHERE l.contact_id = n.contact_id AND l.closed_at IS NULL AND NOT l.attribution @> n.last
 RETURNING ` + touchedColumns
-	touchedColumns = `l.id, l.version, l.contact_id, l.pipeline_id, l.stage_id, l.title, l.owner_id, l.source, l.attribution, l.outcome, l.previous_lead, l.closed_at, l.created_at, l.updated_at`
-	leadColumns    = `id, version, contact_id, pipeline_id, stage_id, title, owner_id, source, attribution, outcome, previous_lead, closed_at, created_at, updated_at`
+	touchedColumns = `l.id, l.version, l.contact_id, l.pipeline_id, l.stage_id, l.title, l.owner_id, l.source, l.attribution, l.outcome, l.previous_lead, l.closed_at, l.created_at, l.updated_at, l.amount, l.stage_at`
+	leadColumns    = `id, version, contact_id, pipeline_id, stage_id, title, owner_id, source, attribution, outcome, previous_lead, closed_at, created_at, updated_at, amount, stage_at`
 )
 
 type leadRow struct {
@@ -81,6 +81,8 @@ type leadRow struct {
 	ClosedAt     *time.Time
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	Amount       int64
+	StageAt      time.Time
 }
 
 func (r leadRow) lead(contactName string) Lead {
@@ -88,6 +90,7 @@ func (r leadRow) lead(contactName string) Lead {
 		ID: ids.ID(r.ID), Version: r.Version, Contact: Named{ids.ID(r.ContactID), contactName}, PipelineID: ids.ID(r.PipelineID),
 		StageID: ids.ID(r.StageID), Title: r.Title, Source: r.Source, Attribution: map[string]string{}, Outcome: r.Outcome,
 		ClosedAt: r.ClosedAt, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		Amount: r.Amount, StageAt: r.StageAt,
 	}
 	if r.OwnerID != nil {
 		l.OwnerID = namedOwner(*r.OwnerID)

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	insertLeadSQL = `INSERT INTO lead (contact_id, pipeline_id, stage_id, title, owner_id, source)
-SELECT $1, p.id, (SELECT id FROM stage WHERE pipeline_id = p.id ORDER BY position LIMIT 1), $3, nullif($4::bigint, 0), 'manual'
+	insertLeadSQL = `INSERT INTO lead (contact_id, pipeline_id, stage_id, title, owner_id, source, amount)
+SELECT $1, p.id, (SELECT id FROM stage WHERE pipeline_id = p.id ORDER BY position LIMIT 1), $3, nullif($4::bigint, 0), 'manual', $5
 FROM pipeline p WHERE p.id = $2 OR ($2 = 0 AND p.is_default) RETURNING id`
 
 	lockLeadSQL = `SELECT version, pipeline_id, coalesce(outcome, '') FROM lead WHERE id = $1 FOR UPDATE`
@@ -23,6 +23,7 @@ FROM pipeline p WHERE p.id = $2 OR ($2 = 0 AND p.is_default) RETURNING id`
 	// the stage says whether the lead is won, lost or open
 	updateLeadSQL = `UPDATE lead l SET version = l.version + 1, updated_at = now(), title = coalesce($2, l.title),
 	owner_id = CASE WHEN $3 THEN nullif($4::bigint, 0) ELSE l.owner_id END, stage_id = s.id,
+	amount = coalesce($6, l.amount), stage_at = CASE WHEN l.stage_id = s.id THEN l.stage_at ELSE now() END,
 	outcome = CASE WHEN s.kind IN ('won', 'lost') THEN s.kind END,
 	closed_at = CASE WHEN s.kind IN ('won', 'lost') THEN CASE WHEN l.outcome = s.kind THEN l.closed_at ELSE now() END END
 FROM stage s WHERE l.id = $1 AND s.id = coalesce($5, l.stage_id)`
@@ -34,6 +35,7 @@ type NewLead struct {
 	Pipeline ids.ID // 0 = the default one
 	Title    string
 	Owner    ids.ID
+	Amount   int64 // hundredths of the pipeline's currency
 }
 
 // LeadPatch changes what is set.
@@ -42,6 +44,7 @@ type LeadPatch struct {
 	Stage   *ids.ID
 	Owner   ids.Patch
 	Title   *string
+	Amount  *int64
 }
 
 // CreateLead opens a lead in the first stage. A contact has one open lead per pipeline; a second is a conflict.
@@ -62,7 +65,7 @@ func (s *Service) CreateLead(ctx context.Context, by events.Actor, n NewLead) (L
 			return nil, err
 		}
 		var id int64
-		err = tx.QueryRow(ctx, insertLeadSQL, contact, int64(n.Pipeline), n.Title, int64(n.Owner)).Scan(&id)
+		err = tx.QueryRow(ctx, insertLeadSQL, contact, int64(n.Pipeline), n.Title, int64(n.Owner), n.Amount).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, errs.Field("pipeline_id", "there is no such pipeline")
 		}
@@ -90,7 +93,7 @@ func (s *Service) UpdateLead(ctx context.Context, by events.Actor, id int64, p L
 		if err := mayMove(ctx, tx, id, p); err != nil {
 			return nil, err
 		}
-		if _, err := tx.Exec(ctx, updateLeadSQL, id, p.Title, p.Owner.Set, int64(p.Owner.ID), p.Stage); err != nil {
+		if _, err := tx.Exec(ctx, updateLeadSQL, id, p.Title, p.Owner.Set, int64(p.Owner.ID), p.Stage, p.Amount); err != nil {
 			return nil, fmt.Errorf("update lead %d: %w", id, err)
 		}
 		var evs []events.Event

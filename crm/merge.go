@@ -121,6 +121,10 @@ func (s *Service) merge(ctx context.Context, tx pgx.Tx, by events.Actor, kind st
 		return 0, fmt.Errorf("unite contacts: %w", err)
 	}
 	rec.add("crm", moves)
+	// A hold goes along, and stays with the survivor when the merge is undone: it is lifted by people only.
+	if _, err := tx.Exec(ctx, `UPDATE contact SET legal_hold = true WHERE id = $2 AND EXISTS (SELECT 1 FROM contact WHERE id = $1 AND legal_hold)`, from, into); err != nil {
+		return 0, fmt.Errorf("pass the legal hold on: %w", err)
+	}
 	moves, leadEvents, err := moveLeads(ctx, tx, by, from, into)
 	if err != nil {
 		return 0, fmt.Errorf("move leads: %w", err)

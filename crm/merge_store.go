@@ -67,7 +67,7 @@ func loadBriefs(ctx context.Context, db postgres.DB, idList ...int64) ([]Contact
 func loadLeads(ctx context.Context, db postgres.DB, idList []int64) ([]Lead, error) {
 	rows, err := db.Query(ctx, `
 SELECT l.id, l.version, l.contact_id, l.pipeline_id, l.stage_id, l.title, l.owner_id, l.source, l.attribution, l.outcome, l.previous_lead,
-       l.closed_at, l.created_at, l.updated_at, c.name
+       l.closed_at, l.created_at, l.updated_at, l.amount, l.stage_at, c.name
 FROM lead l JOIN contact c ON c.id = l.contact_id WHERE l.id = ANY ($1) ORDER BY l.id`, idList)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ FROM lead l JOIN contact c ON c.id = l.contact_id WHERE l.id = ANY ($1) ORDER BY
 		var r leadRow
 		var name string
 		err := row.Scan(&r.ID, &r.Version, &r.ContactID, &r.PipelineID, &r.StageID, &r.Title, &r.OwnerID, &r.Source, &r.Attribution,
-			&r.Outcome, &r.PreviousLead, &r.ClosedAt, &r.CreatedAt, &r.UpdatedAt, &name)
+			&r.Outcome, &r.PreviousLead, &r.ClosedAt, &r.CreatedAt, &r.UpdatedAt, &r.Amount, &r.StageAt, &name)
 		return r.lead(name), err
 	})
 }

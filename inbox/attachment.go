@@ -236,8 +236,9 @@ const (
 	// what a draft holds is not forgotten: it may be weeks until somebody finishes it
 	sweepUploadsSQL = `DELETE FROM attachment f WHERE f.message_id IS NULL AND f.created_at < now() - make_interval(secs => $1)
 	AND NOT EXISTS (SELECT 1 FROM draft d WHERE d.attachments @> ARRAY[f.id] AND d.attachments <> '{}')`
-	blobUsedSQL = `SELECT EXISTS (SELECT 1 FROM attachment WHERE blob = $1 OR preview = $1)
-	OR EXISTS (SELECT 1 FROM canned_file WHERE blob = $1 OR preview = $1)`
+	blobUsedSQL = `SELECT EXISTS (SELECT 1 FROM attachment WHERE blob = $1 AND blob <> '') OR EXISTS (SELECT 1 FROM attachment WHERE preview = $1 AND preview <> '')
+	OR EXISTS (SELECT 1 FROM canned_file WHERE blob = $1 OR preview = $1)
+	OR EXISTS (SELECT 1 FROM contact_export WHERE blob = $1)`
 )
 
 // Sweep removes uploads that nobody used. The blobs of them go with the store's own sweep of what no row names.

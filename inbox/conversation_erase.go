@@ -38,6 +38,8 @@ WHERE m.conversation_id = ANY ($1::bigint[]) AND a.message_at = m.at AND a.messa
 	eraseDraftsSQL        = `DELETE FROM draft WHERE conversation_id = ANY ($1::bigint[])`
 	eraseMentionsSQL      = `DELETE FROM mention WHERE conversation_id = ANY ($1::bigint[])`
 	eraseNotificationsSQL = `DELETE FROM notification WHERE conversation_id = ANY ($1::bigint[])`
+	// what was gathered for the person goes with him; one being gathered finds nothing to finish
+	eraseExportsSQL = `UPDATE contact_export SET state = 'expired', blob = '', size = 0 WHERE contact_id = ANY ($1::bigint[])`
 
 	eraseOutboxSQL = `UPDATE outbox SET state = 'cancelled', args = '{}', error = '', done_at = coalesce(done_at, now())
 WHERE conversation_id = ANY ($1::bigint[]) AND state IN ('queued', 'failed', 'uncertain')`
@@ -51,8 +53,14 @@ func (MergeFollower) Erase(ctx context.Context, tx pgx.Tx, by events.Actor, cont
 		return fmt.Errorf("find conversations: %w", err)
 	}
 	keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil || len(keys) == 0 {
+	if err != nil {
 		return err
+	}
+	if _, err := tx.Exec(ctx, eraseExportsSQL, contacts); err != nil {
+		return fmt.Errorf("take exports away: %w", err)
+	}
+	if len(keys) == 0 {
+		return nil
 	}
 	before, err := loadConversations(ctx, tx, keys)
 	if err != nil {

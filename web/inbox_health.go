@@ -17,8 +17,17 @@ type health struct {
 	SpineLagS   float64         `json:"spine_lag_s"`
 	SpineHolder string          `json:"spine_holder" doc:"the transaction that holds everybody up; empty when nobody does"`
 	Channels    []channelHealth `json:"channels" nullable:"false"`
+	Disks       []DiskUse       `json:"disks" nullable:"false" doc:"of the node that answers; empty for those who manage no data"`
 	Insecure    bool            `json:"insecure"`
 	Problems    []healthProblem `json:"problems" nullable:"false"`
+}
+
+// DiskUse is how full the file system of a directory is.
+type DiskUse struct {
+	What  string `json:"what" enum:"database,data,files"`
+	Free  int64  `json:"free" doc:"bytes"`
+	Total int64  `json:"total" doc:"bytes"`
+	Low   bool   `json:"low"`
 }
 
 type channelHealth struct {
@@ -30,13 +39,13 @@ type channelHealth struct {
 
 // healthProblem is worded for people; code and subject let the screen word it in their language.
 type healthProblem struct {
-	Code    string `json:"code" enum:"spine_late,channel_down,sends_in_trouble,quarantine,insecure"`
+	Code    string `json:"code" enum:"spine_late,channel_down,sends_in_trouble,quarantine,insecure,disk_low"`
 	Text    string `json:"text"`
 	Subject string `json:"subject" doc:"the id of the channel that it is about"`
 }
 
 func (s *Server) health(ctx context.Context, _ *struct{}) (*one[health], error) {
-	out := health{Channels: []channelHealth{}, Problems: []healthProblem{}, Insecure: s.insecure()}
+	out := health{Channels: []channelHealth{}, Disks: []DiskUse{}, Problems: []healthProblem{}, Insecure: s.insecure()}
 	a := CallerFrom(ctx)
 	if s.deps.SpineLag != nil {
 		lag := s.deps.SpineLag()
@@ -53,6 +62,9 @@ func (s *Server) health(ctx context.Context, _ *struct{}) (*one[health], error) 
 	for i := range list {
 		out.channel(&list[i], a.Can(staff.ManageChannels))
 	}
+	if s.deps.Disks != nil && a.Can(staff.ManageData) {
+		out.disks(s.deps.Disks())
+	}
 	if out.Insecure {
 		out.problem("insecure", "", "People sign in over plain http: set PARLEY_BASE_URL to an https address.")
 	}
@@ -61,6 +73,15 @@ func (s *Server) health(ctx context.Context, _ *struct{}) (*one[health], error) 
 
 func (h *health) problem(code, subject, format string, args ...any) {
 	h.Problems = append(h.Problems, healthProblem{Code: code, Subject: subject, Text: fmt.Sprintf(format, args...)})
+}
+
+func (h *health) disks(list []DiskUse) {
+	for _, d := range list {
+		h.Disks = append(h.Disks, d)
+		if d.Low {
+			h.problem("disk_low", d.What, "The disk with the %s has %d MB left.", d.What, d.Free>>20)
+		}
+	}
 }
 
 func (h *health) channel(c *inbox.Channel, manages bool) {

@@ -170,6 +170,23 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestFullDisksAreForWhoCanActOnThem(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, func(c *Config, d *Deps) {
+		d.Channels = inbox.NewChannels(d.Pool, quietBus{}, nil, nil, c.BaseURL, d.Log)
+		d.Disks = func() []DiskUse { return []DiskUse{{What: "database", Free: 5 << 20, Total: 9 << 30, Low: true}} }
+	})
+	admin, _ := e.hire("root", staff.Admin, staff.ScopeAll)
+	anna, _ := e.hire("anna", staff.Member, staff.ScopeOwn)
+	h := e.want(200, admin, "GET", "/api/health", nil)
+	if p := h["problems"].([]any); len(p) != 1 || p[0].(map[string]any)["code"] != "disk_low" || len(h["disks"].([]any)) != 1 {
+		t.Errorf("health of the admin: %v", h)
+	}
+	if h := e.want(200, anna, "GET", "/api/health", nil); len(h["problems"].([]any)) != 0 || len(h["disks"].([]any)) != 0 {
+		t.Errorf("health of an agent: %v", h)
+	}
+}
+
 func TestAuditorChangesNothing(t *testing.T) {
 	t.Parallel()
 	e := newHub(t)

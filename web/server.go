@@ -74,6 +74,9 @@ type Deps struct {
 	// Sidebar keeps the counts; nil = they are not running.
 	Sidebar *inbox.Sidebar
 	CRM     *crm.Service
+	// Exports and Keeper give one person's data out, and let go of what is old.
+	Exports *inbox.Exports
+	Keeper  *inbox.Keeper
 	Hooks   Hooks
 	Forms   Forms
 	Live    Live
@@ -84,6 +87,8 @@ type Deps struct {
 	SpineLag func() time.Duration
 	// SpineHolder names the transaction that holds the tailer up; nil = not known.
 	SpineHolder func(ctx context.Context) (events.Holder, bool, error)
+	// Disks tells how full this node's directories are; nil = not known.
+	Disks func() []DiskUse
 	// SampleData reports whether the installation holds sample data; nil = no.
 	SampleData func(ctx context.Context) (bool, error)
 	// UI replaces the embedded front end; for tests.

@@ -51,7 +51,7 @@ func (c call) flag(name string) string { return c.fs.Lookup(name).Value.String()
 func commands() []command {
 	return slices.Concat(
 		[]command{serveCommand(), demoCommand()},
-		userCommands(), channelCommands(), configCommands(),
+		userCommands(), channelCommands(), backupCommands(), configCommands(),
 		[]command{healthCommand(), doctorCommand(), migrateCommand(), upgradeCommand(), openapiCommand()},
 	)
 }

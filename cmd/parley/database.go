@@ -65,7 +65,18 @@ func (d *database) close(ctx context.Context) error {
 
 // withDatabase gives fn the migrated database, also while the server of these settings is running; it is for commands
 // that end.
-func withDatabase(ctx context.Context, c call, fn func(pool *pgxpool.Pool) error) (err error) {
+func withDatabase(ctx context.Context, c call, fn func(pool *pgxpool.Pool) error) error {
+	return withDatabaseAsIs(ctx, c, func(pool *pgxpool.Pool) error {
+		// Does nothing when the running server has done it.
+		if err := postgres.Migrate(ctx, pool); err != nil {
+			return err
+		}
+		return fn(pool)
+	})
+}
+
+// withDatabaseAsIs is withDatabase for what works on any schema.
+func withDatabaseAsIs(ctx context.Context, c call, fn func(pool *pgxpool.Pool) error) (err error) {
 	if err := c.refuse(); err != nil {
 		return err
 	}
@@ -83,9 +94,5 @@ func withDatabase(ctx context.Context, c call, fn func(pool *pgxpool.Pool) error
 		return err
 	}
 	defer func() { err = errors.Join(err, db.close(ctx)) }()
-	// Does nothing when the running server has done it.
-	if err := postgres.Migrate(ctx, db.pool); err != nil {
-		return err
-	}
 	return fn(db.pool)
 }

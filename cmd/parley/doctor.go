@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-hub/parley/inbox"
-	"github.com/parley-hub/parley/internal/blob"
 	"github.com/parley-hub/parley/internal/bus"
 	"github.com/parley-hub/parley/internal/events"
-	"github.com/parley-hub/parley/internal/postgres"
 )
 
 const (
-	diskLow       = 1 << 30 // below this the database may stop writing within hours
 	clockSkew     = 2 * time.Second
 	spinePatience = 3 * time.Second
 )
@@ -60,7 +54,8 @@ func doctor(ctx context.Context, c call) error {
 	}
 	if r.bad == 0 {
 		r.say("settings", nil, "can be used")
-		r.disk(c.cfg.DataDir)
+		r.address(c.cfg)
+		r.disk(c.cfg)
 		r.key(c)
 		r.database(ctx, c)
 		r.files(ctx, c)
@@ -69,20 +64,6 @@ func doctor(ctx context.Context, c call) error {
 		return fmt.Errorf("%d findings", r.bad)
 	}
 	return nil
-}
-
-func (r *report) disk(dir string) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		r.say("disk", fmt.Errorf("%s: %w", dir, err), "")
-		return
-	}
-	free := uint64(st.Bavail) * uint64(st.Bsize) //nolint:unconvert // the types differ between systems
-	if free < diskLow {
-		r.say("disk", fmt.Errorf("%s has %d MB left: make room, or move the data directory", dir, free>>20), "")
-		return
-	}
-	r.say("disk", nil, "%s has %d GB left", dir, free>>30)
 }
 
 func (r *report) key(c call) {
@@ -97,51 +78,6 @@ func (r *report) key(c call) {
 		return
 	}
 	r.say("key", nil, "%s", path)
-}
-
-func (r *report) database(ctx context.Context, c call) {
-	err := withDatabase(ctx, c, func(pool *pgxpool.Pool) error {
-		if err := r.server(ctx, pool); err != nil {
-			return err
-		}
-		if err := r.spine(ctx, c, pool); err != nil {
-			return err
-		}
-		parked, err := events.ParkedEvents(ctx, pool, 10)
-		if err != nil {
-			return err
-		}
-		for _, p := range parked {
-			r.warn("followers", "%s set an event aside: %s", p.Follower, p.Error)
-		}
-		return r.channels(ctx, c, pool)
-	})
-	if err != nil {
-		r.say("database", err, "")
-	}
-}
-
-func (r *report) server(ctx context.Context, pool *pgxpool.Pool) error {
-	var (
-		name string
-		size int64
-		now  time.Time
-	)
-	sent := time.Now()
-	err := pool.QueryRow(ctx, `SELECT current_setting('server_version'), pg_database_size(current_database()), clock_timestamp()`).Scan(&name, &size, &now)
-	if err != nil {
-		return err
-	}
-	took := time.Since(sent)
-	v, err := postgres.CurrentVersion(ctx, pool)
-	if err != nil {
-		return err
-	}
-	r.say("database", nil, "PostgreSQL %s answers in %s, %d MB, schema %d", name, took.Round(10*time.Microsecond), size>>20, v)
-	if skew := now.Sub(sent.Add(took / 2)); skew.Abs() > clockSkew {
-		r.warn("clock", "the database's clock is off from this machine's by %s", skew.Round(time.Millisecond))
-	}
-	return nil
 }
 
 // spine reads along for a moment and names what holds it, if something does.
@@ -204,39 +140,6 @@ func (r *report) channels(ctx context.Context, c call, pool *pgxpool.Pool) error
 		default:
 			r.warn("channel", "%s is %s: %s", name, x.State, x.Reason)
 		}
-	}
-	return nil
-}
-
-// files writes and reads one small file, as an upload would.
-func (r *report) files(ctx context.Context, c call) {
-	h := &hub{services: newServices(c.log)}
-	defer h.services.stop()
-	r.say("files", func() error {
-		s, err := h.openBlobs(ctx, c.cfg)
-		if err != nil {
-			return err
-		}
-		return roundTrip(ctx, s)
-	}(), "can be written and read")
-}
-
-func roundTrip(ctx context.Context, s blob.Store) error {
-	text := "parley doctor " + time.Now().UTC().Format(time.RFC3339Nano)
-	key, _, err := s.Put(ctx, strings.NewReader(text), 1<<10)
-	if err != nil {
-		return err
-	}
-	f, _, err := s.Open(ctx, key)
-	if err != nil {
-		return err
-	}
-	got, err := io.ReadAll(f)
-	if err = errors.Join(err, f.Close(), s.Delete(ctx, key)); err != nil {
-		return err
-	}
-	if string(got) != text {
-		return errors.New("a file came back different")
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/parley-hub/parley/internal/dbtest"
+	"github.com/parley-hub/parley/internal/postgres"
 )
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
@@ -269,7 +270,7 @@ func TestDoctor(t *testing.T) {
 	if code != 0 {
 		t.Errorf("doctor = %d\n%s%s", code, out, errs)
 	}
-	for _, want := range []string{"settings", "disk", "key", "database", "spine", "files"} {
+	for _, want := range []string{"settings", "address", "disk", "key", "database", "schema", "nodes", "spine", "files"} {
 		if !strings.Contains(out, fmt.Sprintf("ok    %-9s", want)) {
 			t.Errorf("nothing about %s:\n%s", want, out)
 		}
@@ -280,5 +281,41 @@ func TestDoctor(t *testing.T) {
 	}
 	if _, out, _ := exec(t, environ, "", "doctor"); !strings.Contains(out, "chmod 600") {
 		t.Errorf("a key that others can read is not found:\n%s", out)
+	}
+}
+
+// Each trouble has a line that says what to do, and what cannot go on like this an exit code.
+func TestDoctorFinds(t *testing.T) {
+	t.Parallel()
+	environ := place(t)
+	if code, out, errs := exec(t, environ, "", "doctor"); code == 0 || !strings.Contains(out+errs, "no such file") {
+		t.Errorf("an installation that never ran: %d\n%s%s", code, out, errs)
+	}
+	_, stop := running(t, environ, `Parley is at`, "serve")
+	stop()
+	pool, err := postgres.Open(t.Context(), strings.TrimPrefix(environ[1], "PARLEY_DATABASE_URL="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	change := func(sql string) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(`UPDATE lease SET expires_at = now()`)
+	change(`INSERT INTO attachment (id, state, blob) VALUES (gen_random_uuid(), 'ok', repeat('0', 64))`)
+	more := append(environ, "PARLEY_LISTEN=0.0.0.0:8080")
+	code, out, _ := exec(t, more, "", "doctor")
+	for _, want := range []string{"PARLEY_BASE_URL", "no node is running", "1 files that messages name are not in the store"} {
+		if code != 1 || !strings.Contains(out, want) {
+			t.Errorf("doctor = %d, nothing about %q:\n%s", code, want, out)
+		}
+	}
+	change(`DELETE FROM attachment`)
+	change(`UPDATE goose_db_version SET version_id = 9999 WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`)
+	if code, out, _ := exec(t, environ, "", "doctor"); code != 1 || !strings.Contains(out, "newer than this program") {
+		t.Errorf("a newer schema: %d\n%s", code, out)
 	}
 }

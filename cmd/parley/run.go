@@ -172,6 +172,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	h.files = inbox.NewFiles(pool, h.bus, h.blobs, log)
 	h.channels = inbox.NewChannels(pool, h.bus, h.box, channelKinds(c.cfg), h.url, log)
 	h.desk.Meet(h.people, h.channels)
+	exports, keeper := inbox.NewExports(pool, h.bus, h.people, h.blobs, log), inbox.NewKeeper(pool, h.bus)
 	h.ingester = inbox.NewIngester(pool, h.people, h.bus, clock.System, log, inbox.IngestConfig{})
 	h.deliverer = inbox.NewDeliverer(pool, h.bus, h.blobs, log)
 	h.router = inbox.NewRouter(pool, h.bus, log)
@@ -202,8 +203,8 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 	followers := events.NewFollowers(pool, h.tailer, h.leases, log,
 		events.AuditFollower(events.AuditKinds()), inbox.SearchFollower(), h.notify.Follower())
 
-	runner, err := jobs.New(pool, log.With("component", "jobs"),
-		slices.Concat(h.chores(), h.channels.Workers(), inbox.SearchWorkers(pool, log), h.desk.Workers(), h.notify.Workers())...)
+	runner, err := jobs.New(pool, log.With("component", "jobs"), slices.Concat(h.chores(), h.channels.Workers(), inbox.SearchWorkers(pool, log),
+		h.desk.Workers(), h.notify.Workers(), exports.Workers(), keeper.Workers())...)
 	if err != nil {
 		return err
 	}
@@ -212,6 +213,7 @@ func (h *hub) rooms(ctx context.Context, c call, listener net.Listener) error {
 		Sidebar: sidebar, CRM: h.people, Notify: h.notify, Hooks: hooks{supervisor}, Forms: hooks{supervisor}, Live: socket{h.live}, Log: log,
 		Box: h.box, Egress: egress.Guard{Allow: networks(c.cfg.EgressAllow)}, Metrics: h.metrics(),
 		SpineLag: h.tailer.Lag, SpineHolder: h.tailer.Holder, SampleData: h.channels.HasSample,
+		Disks: diskUse(c.cfg), Exports: exports, Keeper: keeper,
 	})
 	if err != nil {
 		return err

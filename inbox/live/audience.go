@@ -32,7 +32,7 @@ func audienceOf(e *events.Event) audience {
 		if what == "created" || what == "updated" || what == "deleted" {
 			return everybody
 		}
-	case "contact", "lead", "team", "channel", "setting", "canned":
+	case "contact", "lead", "pipeline", "team", "channel", "setting", "canned":
 		return everybody
 	case "view":
 		if shared(e) {

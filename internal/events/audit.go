@@ -39,9 +39,11 @@ func AuditKinds() []AuditKind {
 		{Prefix: "team.", Fields: []string{"id", "name", "strategy", "sticky", "member_ids"}, Changes: true},
 		{Prefix: "hours.", Fields: []string{"id", "name", "timezone"}},
 		{Prefix: "channel.", Fields: []string{"id", "kind", "name", "team_id", "enabled"}, Changes: true},
+		{Prefix: "pipeline.", Fields: []string{"id", "name", "is_default"}, Changes: true},
 		{Prefix: "setting.", Fields: []string{"key"}},
 		{Prefix: "contact.merged"},
 		{Prefix: "contact.unmerged"},
+		{Prefix: "contact.hold"},
 		{Prefix: "contact.erased", Fields: []string{"id"}},
 		{Prefix: "data."},
 	}

@@ -180,3 +180,6 @@ func (h atLeastWarn) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h atLeastWarn) WithGroup(name string) slog.Handler {
 	return atLeastWarn{h.Handler.WithGroup(name)}
 }
+
+// SettleSQL runs at the end of restoring a backup: jobs that were being worked on then are nobody's now.
+const SettleSQL = `UPDATE river_job SET state = 'available', scheduled_at = now() WHERE state = 'running'`

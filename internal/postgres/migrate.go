@@ -79,6 +79,30 @@ func CurrentVersion(ctx context.Context, db DB) (int64, error) {
 // needed. Any number of nodes may call it at once: one works, the others wait and find it done. It refuses a database
 // that a newer program has migrated.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
+	return migrate(ctx, pool, Version{Schema: LatestVersion()})
+}
+
+// Version says which schema a database has.
+type Version struct {
+	Schema int64 // ours
+	Jobs   int64 // River's; 0 = the newest that this program knows
+}
+
+// Versions reads both, zeros when there is no schema yet.
+func Versions(ctx context.Context, db DB) (v Version, err error) {
+	if v.Schema, err = CurrentVersion(ctx, db); err != nil || v.Schema == 0 {
+		return v, err
+	}
+	v.Jobs, err = riverVersion(ctx, db)
+	return v, err
+}
+
+// MigrateTo is Migrate up to an older version, which a copy of that version is then read into.
+func MigrateTo(ctx context.Context, pool *pgxpool.Pool, v Version) error {
+	return migrate(ctx, pool, v)
+}
+
+func migrate(ctx context.Context, pool *pgxpool.Pool, v Version) error {
 	// A pool of its own: a migration may take longer than the statement timeout of the house, but must not wait long
 	// for a lock, since whatever queues behind it waits too. The lock timeout stays; the next start tries again.
 	cfg := pool.Config().Copy()
@@ -99,10 +123,10 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := refuseNewer(ctx, own); err != nil {
 		return err
 	}
-	if err := migrateOurs(ctx, own); err != nil {
+	if err := migrateOurs(ctx, own, v.Schema); err != nil {
 		return err
 	}
-	if err := migrateRiver(ctx, own); err != nil {
+	if err := migrateRiver(ctx, own, int(v.Jobs)); err != nil {
 		return err
 	}
 	return EnsurePartitions(ctx, own, time.Now())
@@ -177,7 +201,7 @@ func riverVersion(ctx context.Context, db DB) (int64, error) {
 	return v, nil
 }
 
-func migrateOurs(ctx context.Context, pool *pgxpool.Pool) error {
+func migrateOurs(ctx context.Context, pool *pgxpool.Pool, version int64) error {
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close()
 	p, err := goose.NewProvider(goose.DialectPostgres, db, Migrations(),
@@ -185,18 +209,18 @@ func migrateOurs(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
-	if _, err := p.Up(ctx); err != nil {
+	if _, err := p.UpTo(ctx, version); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
 }
 
-func migrateRiver(ctx context.Context, pool *pgxpool.Pool) error {
+func migrateRiver(ctx context.Context, pool *pgxpool.Pool, version int) error {
 	m, err := riverMigrator(pool)
 	if err != nil {
 		return err
 	}
-	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: version}); err != nil {
 		return fmt.Errorf("migrate jobs: %w", err)
 	}
 	return nil

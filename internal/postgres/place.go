@@ -72,6 +72,15 @@ func findPlace(dataDir string, log *slog.Logger) (*place, error) {
 	return newPlace(dataDir, home)
 }
 
+// Home is the directory of a hub's built-in database, which need not be there yet.
+func Home(dataDir string) (string, error) {
+	home, err := remembered(dataDir)
+	if err != nil || home != "" {
+		return home, err
+	}
+	return dataDir, nil
+}
+
 func remembered(dataDir string) (string, error) {
 	raw, err := os.ReadFile(filepath.Join(dataDir, pathFile))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,6 +12,8 @@ const routes: [string, Route][] = [
   ['/inbox/all/42?message=a-1', { name: 'inbox', view: 'all', id: '42', message: 'a-1' }],
   ['/contacts', { name: 'contacts' }],
   ['/contacts/5', { name: 'contacts', id: '5' }],
+  ['/leads/board', { name: 'leads', view: 'board' }],
+  ['/leads/table/5', { name: 'leads', view: 'table', id: '5' }],
   ['/settings', { name: 'settings', page: '' }],
   ...settingsPages.map((page): [string, Route] => [`/settings/${page}`, { name: 'settings', page }]),
   ['/settings/channels/3/quarantine', { name: 'settings', page: 'channels', sub: '3', tab: 'quarantine' }],
@@ -30,6 +32,8 @@ describe('addresses', () => {
       '/settings/nothing',
       '/inbox/a/b/c',
       '/contacts/1/2',
+      '/leads/pile',
+      '/leads/board/1/2',
       '/settings/teams/1/2/3',
     ])
       expect(parse(path)).toEqual({ name: 'not_found', path })

@@ -8,6 +8,7 @@ export const settingsPages = [
   'agents',
   'hours',
   'canned',
+  'pipelines',
   'general',
   'signin',
   'tokens',
@@ -27,6 +28,8 @@ export type Route =
   /** view: mine, unassigned, all, mentions, team:{id}, saved:{id}, snoozed, closed, waiting; message: the one to show */
   | { name: 'inbox'; view: string; id?: string; message?: string }
   | { name: 'contacts'; id?: string }
+  /** id: of the contact whose card is open beside */
+  | { name: 'leads'; view: 'board' | 'table'; id?: string }
   /** sub: an id, or "new"; tab: a part of that thing's page */
   | { name: 'settings'; page: SettingsPage | ''; sub?: string; tab?: string }
   | { name: 'not_found'; path: string }
@@ -58,6 +61,9 @@ export function parse(path: string, search = ''): Route {
     case 'contacts':
       if (parts.length > 2) break
       return second ? { name: 'contacts', id: second } : { name: 'contacts' }
+    case 'leads':
+      if (parts.length > 3 || (second !== undefined && second !== 'board' && second !== 'table')) break
+      return third ? { name: 'leads', view: second!, id: third } : { name: 'leads', view: second ?? 'board' }
     case 'settings':
       if (second === undefined) return { name: 'settings', page: '' }
       if (!isSettingsPage(second) || parts.length > 4) break
@@ -85,6 +91,8 @@ export function href(route: Route): string {
       )
     case 'contacts':
       return join('contacts', route.id)
+    case 'leads':
+      return join('leads', route.view, route.id)
     case 'settings':
       return join('settings', route.page || undefined, route.sub, route.tab)
     case 'not_found':

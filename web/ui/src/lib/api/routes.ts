@@ -37,7 +37,11 @@ import type {
   Notice,
   NoticeSettings,
   OutboxRow,
+  DataExport,
   Pipeline,
+  Retention,
+  Stage,
+  StageTotal,
   Quarantined,
   Revision,
   Role,
@@ -133,6 +137,14 @@ export interface ContactPatch {
   fields?: Record<string, unknown>
   identities_add?: { kind: string; value: string }[]
   identities_remove?: ID[]
+}
+
+/** Narrows leads, alike for lists and totals. owner: an id, or none. */
+export type LeadFilter = { pipeline?: ID; owner?: ID; source?: string; q?: string }
+export interface NewPipeline {
+  name: string
+  currency: string
+  stages: (Omit<Stage, 'id' | 'position'> & { id?: ID })[]
 }
 
 export interface Routes {
@@ -329,18 +341,39 @@ export interface Routes {
   }
   '/api/contacts/{id}/timeline': { get: Op<{ path: ById; query: TimelineQuery; ok: Timeline }> }
   '/api/contacts/{id}/merge': { post: Op<{ path: ById; body: { from: ID[] }; ok: MergeResult }> }
+  '/api/contacts/{id}/hold': { put: Op<{ path: ById; body: { hold: boolean }; ok: Contact }> }
+  '/api/contacts/{id}/export': { post: Op<{ path: ById; ok: DataExport }> }
+  '/api/contact-exports': { get: Op<{ ok: List<DataExport> }> }
+  '/api/channels/{id}/retention': {
+    get: Op<{ path: ById; ok: Retention }>
+    put: Op<{ path: ById; body: Omit<Retention, 'channel_id'>; ok: Retention }>
+  }
   '/api/merges/{id}/undo': { post: Op<{ path: ById; ok: Contact }> }
   '/api/leads': {
-    get: Op<{ query: Page & { contact?: ID; stage?: ID }; ok: List<Lead> }>
-    post: Op<{ body: { contact_id: ID; pipeline_id?: ID; title?: string }; ok: Lead }>
+    get: Op<{ query: Page & LeadFilter & { contact?: ID; stage?: ID }; ok: List<Lead> }>
+    post: Op<{
+      body: { contact_id: ID; pipeline_id?: ID; title?: string; amount?: number }
+      ok: Lead
+    }>
   }
   '/api/leads/{id}': {
     patch: Op<{
       path: ById
-      body: { version: number; stage_id?: ID; owner_id?: ID | null; title?: string }
+      body: { version: number; stage_id?: ID; owner_id?: ID | null; title?: string; amount?: number }
       ok: Lead
     }>
   }
-  '/api/pipelines': { get: Op<{ ok: List<Pipeline> }> }
+  '/api/lead-totals': { get: Op<{ query: LeadFilter; ok: List<StageTotal> }> }
+  '/api/pipelines': {
+    get: Op<{ ok: List<Pipeline> }>
+    post: Op<{ body: NewPipeline; ok: Pipeline }>
+  }
+  '/api/pipelines/{id}': {
+    patch: Op<{
+      path: ById
+      body: Partial<NewPipeline> & { version: number; is_default?: boolean }
+      ok: Pipeline
+    }>
+  }
   '/api/sample-data': { delete: Op<{ ok: None }> }
 }

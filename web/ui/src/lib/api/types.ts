@@ -598,10 +598,23 @@ export interface HealthProblem {
   text: string
   subject: string
 }
+export interface DiskUse {
+  what: 'database' | 'data' | 'files'
+  free: number
+  total: number
+  low: boolean
+}
 export interface Health {
   spine_lag_s: number
   spine_holder: string
-  channels: { id: ID; name: string; state: ChannelState; reason: string }[]
+  channels: {
+    id: ID
+    name: string
+    state: ChannelState
+    reason: string
+  }[]
+  /** Empty for those who manage no data. */
+  disks: DiskUse[]
   insecure: boolean
   problems: HealthProblem[]
   [extra: string]: unknown
@@ -661,6 +674,8 @@ export interface Contact {
   merges: ContactMerge[]
   merged_into: ID | null
   sample: boolean
+  /** Nothing of this person is removed, neither by age nor by hand. */
+  legal_hold: boolean
   created_at: string
   updated_at: string
 }
@@ -676,21 +691,54 @@ export interface Lead {
   owner_id: ID | null
   source: string
   attribution: Record<string, string>
+  /** In hundredths of the pipeline's currency; 0 = not known. */
+  amount: number
   outcome: 'won' | 'lost' | 'merged' | null
   previous_lead: ID | null
+  /** Since when it is in its stage. */
+  stage_at: string
   closed_at: string | null
   created_at: string
   updated_at: string
+}
+/** One person's data on its way out. */
+export interface DataExport {
+  id: ID
+  contact: { id: ID; name: string }
+  state: 'queued' | 'working' | 'done' | 'failed' | 'expired'
+  done: number
+  total: number
+  size: number
+  error: string
+  created_at: string
+  expires_at: string
+}
+/** How many days things of a channel are kept; 0 = for ever. */
+export interface Retention {
+  channel_id: ID
+  version: number
+  message_days: number
+  raw_days: number
+  file_days: number
 }
 export interface Stage {
   id: ID
   position: number
   name: string
   kind: 'incoming' | 'open' | 'won' | 'lost'
+  /** After how many days in it somebody should look at a lead; 0 = never. */
+  rot_days: number
+}
+export interface StageTotal {
+  stage_id: ID
+  count: number
+  amount: number
 }
 export interface Pipeline {
   id: ID
+  version: number
   name: string
+  currency: string
   is_default: boolean
   stages: Stage[]
 }
@@ -726,6 +774,7 @@ export interface EventData {
   'contact.unmerged': { into: ID; from: ID; merge_id: ID }
   'lead.created': Lead
   'lead.updated': Lead
+  'pipeline.updated': Pipeline
   'agent.updated': Agent
   'team.updated': Team
   'team.deleted': Team

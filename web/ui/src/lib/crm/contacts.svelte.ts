@@ -103,7 +103,7 @@ export class Contacts {
   async changeLead(
     contact: Contact,
     lead: Lead,
-    change: Partial<Pick<Lead, 'stage_id' | 'owner_id' | 'title'>>,
+    change: Partial<Pick<Lead, 'stage_id' | 'owner_id' | 'title' | 'amount'>>,
   ): Promise<boolean> {
     const replace = (next: Lead) => {
       const card = this.#cards.get(contact.id) ?? contact

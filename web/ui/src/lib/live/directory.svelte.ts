@@ -40,9 +40,13 @@ export class Directory {
   async loadPipelines(): Promise<void> {
     const { items } = await this.#api.get('/api/pipelines')
     this.pipelines.clear()
-    for (const row of items) {
-      this.pipelines.set(row.id, { ...row, stages: row.stages.toSorted((a, b) => a.position - b.position) })
-    }
+    for (const row of items) this.putPipeline(row)
+  }
+
+  putPipeline(row: Pipeline): void {
+    const known = this.pipelines.get(row.id)
+    if (known && known.version > row.version) return
+    this.pipelines.set(row.id, { ...row, stages: row.stages.toSorted((a, b) => a.position - b.position) })
   }
 
   async loadTags(): Promise<void> {

@@ -296,6 +296,8 @@ export class Live {
         return this.directory.views.put(frame.data)
       case 'view.deleted':
         return this.directory.views.hide(frame.data.id)
+      case 'pipeline.updated':
+        return this.directory.putPipeline(frame.data)
       case 'setting.updated':
         this.directory.loadSettings().catch(() => {}) // the old value serves until the next load
         return

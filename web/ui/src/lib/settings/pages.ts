@@ -12,6 +12,7 @@ import ShieldCheck from '@lucide/svelte/icons/shield-check'
 import UserRound from '@lucide/svelte/icons/user-round'
 import UsersRound from '@lucide/svelte/icons/users-round'
 import Waypoints from '@lucide/svelte/icons/waypoints'
+import SquareKanban from '@lucide/svelte/icons/square-kanban'
 import type { Permission } from '$lib/api/types'
 import type { SettingsPage } from '$lib/router.svelte'
 import type { IconType } from '$lib/ui'
@@ -31,6 +32,7 @@ export const groups: { id: 'workspace' | 'people' | 'system' | 'me'; entries: En
       { page: 'channels', icon: Radio },
       { page: 'canned', icon: MessageSquareText },
       { page: 'trouble', icon: MailWarning },
+      { page: 'pipelines', icon: SquareKanban, needs: 'settings.manage' },
       { page: 'general', icon: Building2, needs: 'settings.manage' },
     ],
   },

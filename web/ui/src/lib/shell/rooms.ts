@@ -1,5 +1,6 @@
 import ContactRound from '@lucide/svelte/icons/contact-round'
 import Inbox from '@lucide/svelte/icons/inbox'
+import Kanban from '@lucide/svelte/icons/square-kanban'
 import Settings from '@lucide/svelte/icons/settings'
 import type { Key } from '$lib/i18n/index.svelte'
 import type { Route } from '$lib/router.svelte'
@@ -21,6 +22,7 @@ export interface Room {
 export const rooms: Room[] = [
   { id: 'inbox', label: 'common.nav.inbox', icon: Inbox, to: { name: 'inbox', view: 'mine' }, keys: 'g i' },
   { id: 'contacts', label: 'common.nav.contacts', icon: ContactRound, to: { name: 'contacts' }, keys: 'g c' },
+  { id: 'leads', label: 'common.nav.leads', icon: Kanban, to: { name: 'leads', view: 'board' }, keys: 'g l' },
   {
     id: 'settings',
     label: 'common.nav.settings',

@@ -86,6 +86,16 @@ export function watch(live: Live): void {
               text: () => t('common.problem.late', { span: fmt.duration(health.spine_lag_s * 1000) }),
             })
           else problems.clear('late')
+          const full = health.disks.find((disk) => disk.low)
+          if (full)
+            problems.set({
+              id: 'disk',
+              severity: 'bad',
+              weight: 40,
+              text: () => t('common.problem.disk', { free: fmt.bytes(full.free) }),
+              action: { label: t('common.problem.look'), href: '/settings/data' },
+            })
+          else problems.clear('disk')
         },
         () => {}, // the live connection tells of a server that is away
       )

@@ -1,7 +1,7 @@
 import { untrack } from 'svelte'
 
 /** The numbers on the rail, by room; a room sets its own. 0 shows nothing. */
-export type BadgeRoom = 'inbox' | 'contacts' | 'settings'
+export type BadgeRoom = 'inbox' | 'contacts' | 'leads' | 'settings'
 
 export class Badges {
   #counts = $state.raw<Partial<Record<BadgeRoom, number>>>({})
