@@ -71,6 +71,109 @@ export interface paths {
         patch: operations["patch-agents-id"];
         trace?: never;
     };
+    "/api/agents/{id}/expire-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission agents.manage */
+        post: operations["post-agents-id-expire-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/reset-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission agents.manage */
+        post: operations["post-agents-id-reset-link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission agents.manage */
+        get: operations["get-agents-id-security"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission agents.manage */
+        get: operations["get-agents-id-sessions"];
+        put?: never;
+        post?: never;
+        /** Needs permission agents.manage */
+        delete: operations["delete-agents-id-sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Needs permission agents.manage */
+        delete: operations["delete-agents-id-sessions-session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{id}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Needs permission agents.manage */
+        delete: operations["delete-agents-id-totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/attachments/{id}": {
         parameters: {
             query?: never;
@@ -122,6 +225,128 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission audit.read */
+        get: operations["get-audit-export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-bulk"];
+        put?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulk/{id}/failures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-bulk-id-failures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulk/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-bulk-id-undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/canned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-canned"];
+        put?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-canned"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/canned/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Needs permission conversations.reply */
+        delete: operations["delete-canned-id"];
+        options?: never;
+        head?: never;
+        /** Needs permission conversations.reply */
+        patch: operations["patch-canned-id"];
+        trace?: never;
+    };
+    "/api/canned/{id}/use": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-canned-id-use"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/channels": {
         parameters: {
             query?: never;
@@ -134,6 +359,23 @@ export interface paths {
         put?: never;
         /** Needs permission channels.manage */
         post: operations["post-channels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/channels/email/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission channels.manage */
+        get: operations["get-channels-email-settings"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -210,6 +452,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/channels/{id}/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission data.manage */
+        get: operations["get-channels-id-retention"];
+        /** Needs permission data.manage */
+        put: operations["put-channels-id-retention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/contact-exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission data.manage */
+        get: operations["get-contact-exports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/contact-exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Needs permission data.manage */
+        get: operations["get-contact-exports-id-file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/contacts": {
         parameters: {
             query?: never;
@@ -245,6 +539,40 @@ export interface paths {
         head?: never;
         /** Needs permission contacts.edit */
         patch: operations["patch-contacts-id"];
+        trace?: never;
+    };
+    "/api/contacts/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Needs permission data.manage */
+        post: operations["post-contacts-id-export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/contacts/{id}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Needs permission data.manage */
+        put: operations["put-contacts-id-hold"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/contacts/{id}/merge": {
@@ -291,7 +619,8 @@ export interface paths {
         /** For anybody signed in */
         get: operations["get-conversations"];
         put?: never;
-        post?: never;
+        /** Needs permission conversations.reply */
+        post: operations["post-conversations"];
         delete?: never;
         options?: never;
         head?: never;
@@ -314,6 +643,41 @@ export interface paths {
         head?: never;
         /** Needs permission conversations.reply */
         patch: operations["patch-conversations-id"];
+        trace?: never;
+    };
+    "/api/conversations/{id}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-conversations-id-draft"];
+        /** Needs permission conversations.reply */
+        put: operations["put-conversations-id-draft"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{id}/mentionable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-conversations-id-mentionable"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/conversations/{id}/messages": {
@@ -350,6 +714,23 @@ export interface paths {
         head?: never;
         /** Needs permission conversations.reply */
         patch: operations["patch-conversations-id-messages-message"];
+        trace?: never;
+    };
+    "/api/conversations/{id}/messages/{message}/body": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-conversations-id-messages-message-body"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/conversations/{id}/messages/{message}/cancel": {
@@ -505,6 +886,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/csp-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Public */
+        post: operations["post-csp-reports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-drafts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -558,6 +973,23 @@ export interface paths {
         patch: operations["patch-hours-id"];
         trace?: never;
     };
+    "/api/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Public */
+        get: operations["get-images"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/invitations": {
         parameters: {
             query?: never;
@@ -606,6 +1038,23 @@ export interface paths {
         post?: never;
         /** Needs permission agents.manage */
         delete: operations["delete-invitations-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lead-totals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-lead-totals"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -681,6 +1130,24 @@ export interface paths {
         patch: operations["patch-me"];
         trace?: never;
     };
+    "/api/me/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For a signed-in person */
+        get: operations["get-me-notifications"];
+        /** For a signed-in person */
+        put: operations["put-me-notifications"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/me/password": {
         parameters: {
             query?: never;
@@ -692,6 +1159,23 @@ export interface paths {
         put?: never;
         /** For a signed-in person */
         post: operations["post-me-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-me-proof"];
         delete?: never;
         options?: never;
         head?: never;
@@ -715,6 +1199,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For a signed-in person */
+        get: operations["get-me-totp"];
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-me-totp"];
+        /** For a signed-in person */
+        delete: operations["delete-me-totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-me-totp-codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-me-totp-confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/merges/{id}/undo": {
         parameters: {
             query?: never;
@@ -726,6 +1263,57 @@ export interface paths {
         put?: never;
         /** Needs permission contacts.merge */
         post: operations["post-merges-id-undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-notifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-notifications-read"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/unread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-notifications-unread"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -776,8 +1364,77 @@ export interface paths {
         /** For anybody signed in */
         get: operations["get-pipelines"];
         put?: never;
+        /** Needs permission settings.manage */
+        post: operations["post-pipelines"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        /** Needs permission settings.manage */
+        patch: operations["patch-pipelines-id"];
+        trace?: never;
+    };
+    "/api/push/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For a signed-in person */
+        get: operations["get-push-key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/push/subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-push-subscriptions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/push/subscriptions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** For a signed-in person */
+        delete: operations["delete-push-subscriptions-id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -812,6 +1469,23 @@ export interface paths {
         post?: never;
         /** Needs permission data.manage */
         delete: operations["delete-sample-data"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-search"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1011,6 +1685,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For anybody signed in */
+        get: operations["get-views"];
+        put?: never;
+        /** For a signed-in person */
+        post: operations["post-views"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** For a signed-in person */
+        delete: operations["delete-views-id"];
+        options?: never;
+        head?: never;
+        /** For a signed-in person */
+        patch: operations["patch-views-id"];
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1041,6 +1751,8 @@ export interface components {
             name?: string;
             password: string;
             token: string;
+            /** @description as at sign-in, for a new password of an account with a second factor */
+            totp?: string;
         };
         Agent: {
             /** Format: int64 */
@@ -1081,6 +1793,11 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        AgentSecurity: {
+            /** @description a new password is asked for at the next sign-in */
+            password_expired: boolean;
+            totp: boolean;
+        };
         Asserted: {
             kind: string;
             known: components["schemas"]["Named"];
@@ -1090,6 +1807,8 @@ export interface components {
             value: string;
         };
         Attachment: {
+            /** @description set where the message's HTML shows the file in place (cid:) */
+            content_id: string;
             /** Format: int64 */
             duration_ms: number;
             error: string;
@@ -1138,6 +1857,130 @@ export interface components {
             kind: "contact" | "agent" | "system";
             name: string;
         };
+        Bulk: {
+            /** @example 42 */
+            agent_id: string;
+            can_undo: boolean;
+            change: components["schemas"]["BulkChange"];
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description so many are as they were to become
+             */
+            done: number;
+            /** Format: int64 */
+            failed: number;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            state: "running" | "done";
+            /** Format: int64 */
+            total: number;
+            /**
+             * @description the change that this one takes back
+             * @example 42
+             */
+            undo_of: string;
+            /** Format: int64 */
+            version: number;
+        };
+        BulkChange: {
+            /** @example 42 */
+            assignee_id?: string | null;
+            /** Format: date-time */
+            snoozed_until?: string | null;
+            /** @enum {string} */
+            status?: "open" | "waiting" | "snoozed" | "closed";
+            tags_add?: string[];
+            tags_remove?: string[];
+            /** @example 42 */
+            team_id?: string | null;
+        };
+        BulkFailure: {
+            /** @example 42 */
+            conversation_id: string;
+            error: string;
+            name: string;
+            /** Format: int64 */
+            no: number;
+            /**
+             * @description 0 = not to be seen
+             * @example 42
+             */
+            number: string;
+        };
+        BulkInBody: {
+            change: components["schemas"]["BulkChange"];
+            /** @description these conversations */
+            ids?: string[];
+            /** @description or all that a view lists, at most 10,000 */
+            view?: string;
+        };
+        Canned: {
+            /**
+             * @description who made it
+             * @example 42
+             */
+            agent_id: string;
+            attachments: components["schemas"]["CannedFile"][];
+            /** @example 42 */
+            id: string;
+            /** @description the caller may change it */
+            mine: boolean;
+            /** @enum {string} */
+            scope: "own" | "team" | "all";
+            shortcut: string;
+            /** @example 42 */
+            team_id: string;
+            text: string;
+            title: string;
+            /**
+             * Format: int64
+             * @description how often it was used
+             */
+            used: number;
+            /** Format: date-time */
+            used_at: string | null;
+            /** Format: int64 */
+            version: number;
+        };
+        CannedBody: {
+            /** @description files that it has, and new uploads */
+            attachments?: string[];
+            /** @enum {string} */
+            scope: "own" | "team" | "all";
+            shortcut?: string;
+            /** @example 42 */
+            team_id?: string | null;
+            /** @description may hold {{contact.name}}, {{contact.first_name}}, {{agent.name}}, {{conversation.number}} */
+            text?: string;
+            title: string;
+        };
+        CannedFile: {
+            id: string;
+            kind: string;
+            name: string;
+            /** Format: int64 */
+            size: number;
+            type: string;
+        };
+        CannedUpdateInBody: {
+            /** @description files that it has, and new uploads */
+            attachments?: string[];
+            /** @enum {string} */
+            scope: "own" | "team" | "all";
+            shortcut?: string;
+            /** @example 42 */
+            team_id?: string | null;
+            /** @description may hold {{contact.name}}, {{contact.first_name}}, {{agent.name}}, {{conversation.number}} */
+            text?: string;
+            title: string;
+            /** Format: int64 */
+            version: number;
+        };
         Capabilities: {
             deduplicates: boolean;
             delete: boolean;
@@ -1155,7 +1998,9 @@ export interface components {
             reactions: string[] | null;
             receipts: boolean;
             receive_only: boolean;
+            recipients: boolean;
             reply: boolean;
+            subject: boolean;
             typing: boolean;
         };
         Channel: {
@@ -1265,6 +2110,8 @@ export interface components {
             kind: "person" | "group";
             language: string;
             leads: components["schemas"]["Lead"][];
+            /** @description nothing of this person is removed, neither by age nor by hand */
+            legal_hold: boolean;
             /** @example 42 */
             merged_into: string;
             merges: components["schemas"]["MergeLine"][];
@@ -1287,6 +2134,9 @@ export interface components {
             /** @example 42 */
             owner_id?: string | null;
             tags?: string[];
+        };
+        ContactHoldInBody: {
+            hold: boolean;
         };
         ContactMergeInBody: {
             from: string[];
@@ -1362,6 +2212,31 @@ export interface components {
             /** @description the newest item that was read */
             message_id: string;
         };
+        ConversationStartInBody: {
+            /** @description ids of uploads */
+            attachments?: string[];
+            bcc?: components["schemas"]["Mailbox"][];
+            cc?: components["schemas"]["Mailbox"][];
+            /** @example 42 */
+            channel_id: string;
+            /**
+             * @description whom to write to when no recipient is named
+             * @example 42
+             */
+            contact_id?: string;
+            /** @description a message that is quoted below the text, with its files */
+            forward_of?: string;
+            html?: string;
+            /** @description of the first message, made by the client; the same id is the same message */
+            id: string;
+            /** Format: date-time */
+            send_at?: string;
+            /** @description none = the conversation's, as an answer */
+            subject?: string;
+            text: string;
+            /** @description none at all = whoever is answered */
+            to?: components["schemas"]["Mailbox"][];
+        };
         ConversationUpdateInBody: {
             /**
              * @description empty = nobody; oneself without version = take it if nobody has it
@@ -1418,6 +2293,41 @@ export interface components {
             trouble: number;
             /** Format: int64 */
             unassigned: number;
+            /** @description of the saved views, by id; those of closed conversations have none */
+            views: {
+                [key: string]: number;
+            };
+        };
+        DiskUse: {
+            /**
+             * Format: int64
+             * @description bytes
+             */
+            free: number;
+            low: boolean;
+            /**
+             * Format: int64
+             * @description bytes
+             */
+            total: number;
+            /** @enum {string} */
+            what: "database" | "data" | "files";
+        };
+        DraftSaveInBody: {
+            /** @description ids of uploads */
+            attachments?: string[];
+            /** @example 42 */
+            channel_id?: string | null;
+            html?: string;
+            mentions?: components["schemas"]["Mention"][];
+            note?: boolean;
+            reply_to?: string | null;
+            text: string;
+            /**
+             * Format: int64
+             * @description the newest that the caller knows, 0 = none; a newer one answers 409 with reason draft
+             */
+            version: number;
         };
         DryRun: {
             /** @example 42 */
@@ -1472,8 +2382,96 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        Export: {
+            contact: components["schemas"]["Named"];
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description messages and files gathered so far
+             */
+            done: number;
+            error: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @example 42 */
+            id: string;
+            /**
+             * Format: int64
+             * @description bytes
+             */
+            size: number;
+            /** @enum {string} */
+            state: "queued" | "working" | "done" | "failed" | "expired";
+            /** Format: int64 */
+            total: number;
+        };
+        Found: {
+            files: components["schemas"]["FoundListFoundFile"];
+            messages: components["schemas"]["FoundListFoundMessage"];
+            people: components["schemas"]["FoundListFoundPerson"];
+        };
+        FoundFile: {
+            /** Format: date-time */
+            at: string;
+            attachment: components["schemas"]["Attachment"];
+            channel_kind: string;
+            contact: components["schemas"]["Named"];
+            /** @example 42 */
+            conversation_id: string;
+            message_id: string;
+            name: components["schemas"]["Piece"][];
+        };
+        FoundListFoundFile: {
+            items: components["schemas"]["FoundFile"][];
+            next_cursor: string | null;
+            /** @description the time was up before everything older was looked at; next_cursor goes on from there */
+            partial: boolean;
+        };
+        FoundListFoundMessage: {
+            items: components["schemas"]["FoundMessage"][];
+            next_cursor: string | null;
+            /** @description the time was up before everything older was looked at; next_cursor goes on from there */
+            partial: boolean;
+        };
+        FoundListFoundPerson: {
+            items: components["schemas"]["FoundPerson"][];
+            next_cursor: string | null;
+            /** @description the time was up before everything older was looked at; next_cursor goes on from there */
+            partial: boolean;
+        };
+        FoundMessage: {
+            /** Format: date-time */
+            at: string;
+            author: components["schemas"]["Author"];
+            channel_kind: string;
+            contact: components["schemas"]["Named"];
+            content: string;
+            /** @example 42 */
+            conversation_id: string;
+            /** @enum {string} */
+            direction: "in" | "out";
+            id: string;
+            /** @enum {string} */
+            kind: "message" | "note" | "call" | "event";
+            text: components["schemas"]["Piece"][];
+        };
+        FoundPerson: {
+            address: components["schemas"]["Piece"][];
+            address_kind: string;
+            channel_kind: string;
+            /** @example 42 */
+            conversation_id: string;
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            kind: "person" | "group";
+            name: components["schemas"]["Piece"][];
+        };
         Health: {
             channels: components["schemas"]["ChannelHealth"][];
+            /** @description of the node that answers; empty for those who manage no data */
+            disks: components["schemas"]["DiskUse"][];
             insecure: boolean;
             problems: components["schemas"]["HealthProblem"][];
             /** @description the transaction that holds everybody up; empty when nobody does */
@@ -1483,7 +2481,7 @@ export interface components {
         };
         HealthProblem: {
             /** @enum {string} */
-            code: "spine_late" | "channel_down" | "sends_in_trouble" | "quarantine" | "insecure";
+            code: "spine_late" | "channel_down" | "sends_in_trouble" | "quarantine" | "insecure" | "disk_low";
             /** @description the id of the channel that it is about */
             subject: string;
             text: string;
@@ -1602,7 +2600,16 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        KeysStruct: {
+            auth: string;
+            p256dh: string;
+        };
         Lead: {
+            /**
+             * Format: int64
+             * @description in hundredths of the pipeline's currency; 0 = not known
+             */
+            amount: number;
             attribution: {
                 [key: string]: string;
             };
@@ -1621,6 +2628,11 @@ export interface components {
             /** @example 42 */
             previous_lead: string;
             source: string;
+            /**
+             * Format: date-time
+             * @description since when it is in its stage
+             */
+            stage_at: string;
             /** @example 42 */
             stage_id: string;
             title: string;
@@ -1630,6 +2642,11 @@ export interface components {
             version: number;
         };
         LeadCreateInBody: {
+            /**
+             * Format: int64
+             * @description in hundredths of the pipeline's currency
+             */
+            amount?: number;
             /** @example 42 */
             contact_id: string;
             /** @example 42 */
@@ -1642,6 +2659,11 @@ export interface components {
             title?: string;
         };
         LeadUpdateInBody: {
+            /**
+             * Format: int64
+             * @description in hundredths of the pipeline's currency; 0 = not known
+             */
+            amount?: number;
             /** @example 42 */
             owner_id?: string | null;
             /** @example 42 */
@@ -1658,8 +2680,24 @@ export interface components {
             items: components["schemas"]["Agent"][];
             next_cursor: string | null;
         };
+        ListAttachment: {
+            items: components["schemas"]["Attachment"][];
+            next_cursor: string | null;
+        };
         ListAuditRow: {
             items: components["schemas"]["AuditRow"][];
+            next_cursor: string | null;
+        };
+        ListBulk: {
+            items: components["schemas"]["Bulk"][];
+            next_cursor: string | null;
+        };
+        ListBulkFailure: {
+            items: components["schemas"]["BulkFailure"][];
+            next_cursor: string | null;
+        };
+        ListCanned: {
+            items: components["schemas"]["Canned"][];
             next_cursor: string | null;
         };
         ListChannel: {
@@ -1674,6 +2712,10 @@ export interface components {
             items: components["schemas"]["Conversation"][];
             next_cursor: string | null;
         };
+        ListExport: {
+            items: components["schemas"]["Export"][];
+            next_cursor: string | null;
+        };
         ListHours: {
             items: components["schemas"]["Hours"][];
             next_cursor: string | null;
@@ -1686,6 +2728,14 @@ export interface components {
             items: components["schemas"]["Lead"][];
             next_cursor: string | null;
         };
+        ListMentionable: {
+            items: components["schemas"]["Mentionable"][];
+            next_cursor: string | null;
+        };
+        ListNotification: {
+            items: components["schemas"]["Notification"][];
+            next_cursor: string | null;
+        };
         ListPipeline: {
             items: components["schemas"]["Pipeline"][];
             next_cursor: string | null;
@@ -1694,12 +2744,20 @@ export interface components {
             items: components["schemas"]["Revision"][];
             next_cursor: string | null;
         };
+        ListSavedDraft: {
+            items: components["schemas"]["SavedDraft"][];
+            next_cursor: string | null;
+        };
         ListSession: {
             items: components["schemas"]["Session"][];
             next_cursor: string | null;
         };
         ListSetAside: {
             items: components["schemas"]["SetAside"][];
+            next_cursor: string | null;
+        };
+        ListStageTotal: {
+            items: components["schemas"]["StageTotal"][];
             next_cursor: string | null;
         };
         ListTag: {
@@ -1718,22 +2776,71 @@ export interface components {
             items: components["schemas"]["Trouble"][];
             next_cursor: string | null;
         };
+        ListView: {
+            items: components["schemas"]["View"][];
+            next_cursor: string | null;
+        };
         LoginInBody: {
             email: string;
             password: string;
-            /** @description not looked at for an account without a second factor */
+            /** @description code of the app, or a recovery code; asked for by 401 totp_required */
             totp?: string;
+        };
+        MailServer: {
+            host: string;
+            /** Format: int64 */
+            port: number;
+            /** @enum {string} */
+            tls: "tls" | "starttls" | "none";
+            username: string;
+        };
+        MailSettings: {
+            imap: components["schemas"]["MailServer"];
+            note: string;
+            smtp: components["schemas"]["MailServer"];
+            /** @enum {string} */
+            source: "known" | "autoconfig" | "srv" | "guess";
+        };
+        Mailbox: {
+            address: string;
+            name?: string;
         };
         Me: {
             agent: components["schemas"]["Agent"];
             /** @enum {string} */
             locale: "en" | "ru" | "am";
+            must: ("password" | "totp")[];
+            /** Format: date-time */
+            password_until: string | null;
             permissions: string[];
             /** @example 42 */
             session_id: string | null;
             /** @enum {string} */
             theme: "system" | "light" | "dark";
+            /** @description there is a second factor */
+            totp: boolean;
             workspace: components["schemas"]["Workspace"];
+        };
+        Mention: {
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            kind: "agent" | "team";
+            name: string;
+        };
+        Mentionable: {
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            kind: "agent" | "team";
+            /** Format: int64 */
+            members: number;
+            name: string;
+            /**
+             * Format: int64
+             * @description how many of them may see this conversation
+             */
+            seeing: number;
         };
         MergeLine: {
             /** Format: date-time */
@@ -1762,6 +2869,8 @@ export interface components {
         MessagePostInBody: {
             /** @description ids of uploads */
             attachments?: string[];
+            bcc?: components["schemas"]["Mailbox"][];
+            cc?: components["schemas"]["Mailbox"][];
             /**
              * @description another channel of the same person
              * @example 42
@@ -1769,10 +2878,19 @@ export interface components {
             channel_id?: string;
             /** @description close the conversation with it */
             close?: boolean;
+            /**
+             * Format: int64
+             * @description the newest version of the saved draft that the sender knows: it ends with the send
+             */
+            draft_version?: number;
+            /** @description a message that is quoted below the text, with its files */
+            forward_of?: string;
             /** @description formatted form: b i u s code pre a blockquote */
             html?: string;
             /** @description made by the client; the same id is the same message */
             id: string;
+            /** @description whom a note names */
+            mentions?: components["schemas"]["Mention"][];
             /** @description for colleagues only */
             note?: boolean;
             reply_to?: string;
@@ -1780,7 +2898,11 @@ export interface components {
             seen?: string;
             /** Format: date-time */
             send_at?: string;
+            /** @description none = the conversation's, as an answer */
+            subject?: string;
             text: string;
+            /** @description none at all = whoever is answered */
+            to?: components["schemas"]["Mailbox"][];
         };
         MessageReactInBody: {
             /** @description "" takes it away */
@@ -1810,6 +2932,47 @@ export interface components {
             /** @example 42 */
             team_id?: string;
         };
+        Notification: {
+            /** @description the colleague who did it, empty for the customer and the hub */
+            actor: string;
+            /** @example 42 */
+            agent_id: string;
+            /** Format: date-time */
+            at: string;
+            /** @example 42 */
+            conversation_id: string;
+            /** @example 42 */
+            id: string;
+            /** @enum {string} */
+            kind: "assigned" | "message" | "mention" | "queue";
+            message_id: string;
+            /** Format: date-time */
+            read_at: string | null;
+            text: string;
+            /** Format: int64 */
+            times: number;
+            /** @description the customer's name */
+            title: string;
+            /** Format: int64 */
+            version: number;
+        };
+        NotificationReadInBody: {
+            all?: boolean;
+            /** @example 42 */
+            conversation_id?: string | null;
+            ids?: string[];
+        };
+        NotifySettings: {
+            /** @enum {string} */
+            assigned: "off" | "bell" | "push";
+            /** @enum {string} */
+            mention: "off" | "bell" | "push";
+            /** @enum {string} */
+            message: "off" | "bell" | "push";
+            /** @enum {string} */
+            queue: "off" | "bell" | "push";
+            sound: boolean;
+        };
         PasswordInBody: {
             current: string;
             password: string;
@@ -1825,19 +2988,61 @@ export interface components {
             number: string;
             status: string;
         };
+        Piece: {
+            hit: boolean;
+            text: string;
+        };
         Pipeline: {
+            /** @description ISO 4217 */
+            currency: string;
             /** @example 42 */
             id: string;
             is_default: boolean;
             name: string;
             stages: components["schemas"]["Stage"][];
+            /** Format: int64 */
+            version: number;
+        };
+        PipelineCreateInBody: {
+            /** @description ISO 4217; USD when it is left out */
+            currency?: string;
+            name: string;
+            stages: components["schemas"]["StageIn"][];
+        };
+        PipelineUpdateInBody: {
+            currency?: string;
+            /** @description true makes it the default one; the other stops being it */
+            is_default?: boolean;
+            name?: string;
+            /** @description the whole list in its order */
+            stages?: components["schemas"]["StageIn"][];
+            /** Format: int64 */
+            version: number;
         };
         ProfilePatch: {
+            email?: string;
             /** @enum {string} */
             locale?: "en" | "ru" | "am";
             name?: string;
             /** @enum {string} */
             theme?: "system" | "light" | "dark";
+        };
+        ProofInBody: {
+            password?: string;
+            /** @description instead of the password, for an account with a second factor */
+            totp?: string;
+        };
+        PushDevice: {
+            /** @example 42 */
+            id: string;
+        };
+        PushKey: {
+            /** @description base64url, for applicationServerKey */
+            key: string;
+        };
+        PushSubscribeInBody: {
+            endpoint: string;
+            keys: components["schemas"]["KeysStruct"];
         };
         Quote: {
             author: string;
@@ -1848,6 +3053,49 @@ export interface components {
             author: components["schemas"]["Author"];
             emoji: string;
         };
+        RecoveryCodes: {
+            codes: string[];
+        };
+        ResetLink: {
+            link: string;
+        };
+        Retention: {
+            /** @example 42 */
+            channel_id: string;
+            /**
+             * Format: int64
+             * @description attachments; 0 = as long as the message
+             */
+            file_days: number;
+            /**
+             * Format: int64
+             * @description texts, and with them all the rest; 0 = for ever
+             */
+            message_days: number;
+            /**
+             * Format: int64
+             * @description what the provider sent, as it came; 0 = as long as the message
+             */
+            raw_days: number;
+            /**
+             * Format: int64
+             * @description of the channel
+             */
+            version: number;
+        };
+        RetentionInBody: {
+            /** Format: int64 */
+            file_days: number;
+            /** Format: int64 */
+            message_days: number;
+            /** Format: int64 */
+            raw_days: number;
+            /**
+             * Format: int64
+             * @description of the channel
+             */
+            version: number;
+        };
         Revision: {
             /** Format: date-time */
             at: string;
@@ -1855,6 +3103,29 @@ export interface components {
             /** Format: int64 */
             no: number;
             text: string;
+        };
+        SavedDraft: {
+            /** @example 42 */
+            agent_id: string;
+            attachments: components["schemas"]["Attachment"][];
+            /** @example 42 */
+            channel_id: string;
+            /** @example 42 */
+            conversation_id: string;
+            html: string;
+            mentions: components["schemas"]["Mention"][];
+            note: boolean;
+            reply_to: components["schemas"]["Quote"];
+            text: string;
+            /** @description in an event: too long for it, fetch the draft */
+            truncated: boolean;
+            /** Format: date-time */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description 0 = there never was one
+             */
+            version: number;
         };
         Session: {
             /** Format: date-time */
@@ -1878,28 +3149,44 @@ export interface components {
             raw: string;
         };
         Settings: {
+            clamd_address: string;
             locale: string;
             /** Format: int64 */
+            password_max_days: number;
+            /** Format: int64 */
             password_min: number;
+            password_mix: boolean;
+            password_words: string[];
             phone_region: string;
             /** Format: int64 */
             session_idle_hours: number;
             /** Format: int64 */
             session_max_days: number;
             /** Format: int64 */
+            sessions_max: number;
+            totp_roles: string[];
+            /** Format: int64 */
             undo_seconds: number;
             workspace_name: string;
         };
         SettingsPatch: {
+            clamd_address?: string;
             /** @enum {string} */
             locale?: "en" | "ru" | "am";
             /** Format: int64 */
+            password_max_days?: number;
+            /** Format: int64 */
             password_min?: number;
+            password_mix?: boolean;
+            password_words?: string[];
             phone_region?: string;
             /** Format: int64 */
             session_idle_hours?: number;
             /** Format: int64 */
             session_max_days?: number;
+            /** Format: int64 */
+            sessions_max?: number;
+            totp_roles?: ("admin" | "supervisor" | "agent" | "auditor")[];
             /** Format: int64 */
             undo_seconds?: number;
             workspace_name?: string;
@@ -1932,10 +3219,57 @@ export interface components {
             name: string;
             /** Format: int64 */
             position: number;
+            /**
+             * Format: int64
+             * @description after how many days in the stage somebody should look at a lead; 0 = never
+             */
+            rot_days: number;
+        };
+        StageIn: {
+            /**
+             * @description of a stage that is there; left out for a new one
+             * @example 42
+             */
+            id?: string;
+            /** @enum {string} */
+            kind: "incoming" | "open" | "won" | "lost";
+            name: string;
+            /** Format: int64 */
+            rot_days?: number;
+        };
+        StageTotal: {
+            /**
+             * Format: int64
+             * @description in hundredths of the pipeline's currency
+             */
+            amount: number;
+            /** Format: int64 */
+            count: number;
+            /** @example 42 */
+            stage_id: string;
         };
         StatusInBody: {
             /** @enum {string} */
             status: "online" | "busy" | "away" | "off";
+        };
+        TOTPSetup: {
+            /** @description the uri as a picture, a data: URL */
+            qr: string;
+            /** @description in base32, to be typed into an app */
+            secret: string;
+            uri: string;
+        };
+        TOTPState: {
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description how many are left
+             */
+            recovery_codes: number;
+            /** @description the role asks for one */
+            required: boolean;
+            /** Format: date-time */
+            since: string | null;
         };
         Tag: {
             color: string;
@@ -1995,10 +3329,13 @@ export interface components {
             /** Format: date-time */
             expires_at?: string;
             name: string;
-            /** @description needed when one signed in more than half an hour ago */
+            /** @description needed when one proved oneself more than ten minutes ago */
             password?: string;
             /** @description read, write and permissions */
             scopes: string[];
+        };
+        TotpConfirmInBody: {
+            code: string;
         };
         Trouble: {
             conversation: components["schemas"]["Conversation"];
@@ -2007,6 +3344,63 @@ export interface components {
         TypedIdentity: {
             kind: string;
             value: string;
+        };
+        Unread: {
+            /** Format: int64 */
+            unread: number;
+        };
+        View: {
+            /**
+             * @description who made it
+             * @example 42
+             */
+            agent_id: string;
+            filter: components["schemas"]["ViewFilter"];
+            /** @example 42 */
+            id: string;
+            name: string;
+            /** @description everybody has it */
+            shared: boolean;
+            /** Format: int64 */
+            version: number;
+        };
+        ViewFilter: {
+            /** @description an agent's id, me, none, or empty for anybody */
+            assignee?: string;
+            /** @example 42 */
+            channel_id?: string | null;
+            /**
+             * Format: int64
+             * @description at least this
+             */
+            priority?: number;
+            /**
+             * @description active = open or waiting
+             * @enum {string}
+             */
+            status?: "active" | "open" | "waiting" | "snoozed" | "closed" | "";
+            tag?: string;
+            /** @example 42 */
+            team_id?: string | null;
+            /** @description with messages that I have not read */
+            unread?: boolean;
+            /**
+             * Format: int64
+             * @description the customer waits longer than this
+             */
+            waiting_minutes?: number;
+        };
+        ViewInput: {
+            filter: components["schemas"]["ViewFilter"];
+            name: string;
+            shared?: boolean;
+        };
+        ViewUpdateInBody: {
+            filter: components["schemas"]["ViewFilter"];
+            name: string;
+            shared?: boolean;
+            /** Format: int64 */
+            version: number;
         };
         Workspace: {
             base_url: string;
@@ -2220,6 +3614,222 @@ export interface operations {
             };
         };
     };
+    "post-agents-id-expire-password": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-agents-id-reset-link": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResetLink"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-agents-id-security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentSecurity"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-agents-id-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSession"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-agents-id-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-agents-id-sessions-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-agents-id-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-attachments-id": {
         parameters: {
             query?: never;
@@ -2265,7 +3875,14 @@ export interface operations {
             query?: {
                 limit?: number;
                 cursor?: string;
+                /** @description a kind, or how kinds begin */
                 kind?: string;
+                /** @description who did it */
+                agent?: string;
+                /** @description not before */
+                from?: string;
+                /** @description before */
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -2280,6 +3897,320 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListAuditRow"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-audit-export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See docs/api.md */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    "get-bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBulk"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-bulk": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkInBody"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-bulk-id-failures": {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBulkFailure"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-bulk-id-undo": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-canned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListCanned"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-canned": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CannedBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canned"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-canned-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "patch-canned-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CannedUpdateInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canned"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-canned-id-use": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAttachment"];
                 };
             };
             /** @description Error */
@@ -2345,6 +4276,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-channels-email-settings": {
+        parameters: {
+            query: {
+                address: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailSettings"];
                 };
             };
             /** @description Error */
@@ -2553,6 +4515,121 @@ export interface operations {
             };
         };
     };
+    "get-channels-id-retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-channels-id-retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-contact-exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListExport"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-contact-exports-id-file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See docs/api.md */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     "get-contacts": {
         parameters: {
             query?: {
@@ -2718,6 +4795,75 @@ export interface operations {
             };
         };
     };
+    "post-contacts-id-export": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-contacts-id-hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactHoldInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-contacts-id-merge": {
         parameters: {
             query?: never;
@@ -2800,7 +4946,7 @@ export interface operations {
             query?: {
                 limit?: number;
                 cursor?: string;
-                /** @description mine, unassigned, all, waiting, snoozed, closed, or team: with an id */
+                /** @description mine, unassigned, all, waiting, snoozed, closed, mentions, team: with an id, or saved: with an id */
                 view?: string;
                 team?: string;
                 /** @description an agent's id, me or none */
@@ -2824,6 +4970,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListConversation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-conversations": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationStartInBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
             /** @description Error */
@@ -2890,6 +5072,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-conversations-id-draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDraft"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-conversations-id-draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftSaveInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDraft"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-conversations-id-mentionable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListMentionable"];
                 };
             };
             /** @description Error */
@@ -3038,6 +5317,27 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ErrorModel"];
                 };
+            };
+        };
+    };
+    "get-conversations-id-messages-message-body": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                message: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See docs/api.md */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -3343,6 +5643,53 @@ export interface operations {
             };
         };
     };
+    "post-csp-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See docs/api.md */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    "get-drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSavedDraft"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-health": {
         parameters: {
             query?: never;
@@ -3501,6 +5848,24 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ErrorModel"];
                 };
+            };
+        };
+    };
+    "get-images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See docs/api.md */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -3666,11 +6031,55 @@ export interface operations {
             };
         };
     };
+    "get-lead-totals": {
+        parameters: {
+            query?: {
+                pipeline?: string;
+                /** @description an agent's id, or none */
+                owner?: string;
+                /** @description kind of channel */
+                source?: string;
+                /** @description words in the title or the contact's name */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListStageTotal"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-leads": {
         parameters: {
             query?: {
                 limit?: number;
                 cursor?: string;
+                pipeline?: string;
+                /** @description an agent's id, or none */
+                owner?: string;
+                /** @description kind of channel */
+                source?: string;
+                /** @description words in the title or the contact's name */
+                q?: string;
                 contact?: string;
                 stage?: string;
             };
@@ -3851,6 +6260,68 @@ export interface operations {
             };
         };
     };
+    "get-me-notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifySettings"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-me-notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotifySettings"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifySettings"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-me-password": {
         parameters: {
             query?: never;
@@ -3864,6 +6335,40 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["PasswordInBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-me-proof": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofInBody"];
             };
         };
         responses: {
@@ -3918,6 +6423,162 @@ export interface operations {
             };
         };
     };
+    "get-me-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TOTPState"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-me-totp": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TOTPSetup"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-me-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-me-totp-codes": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-me-totp-confirm": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TotpConfirmInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-merges-id-undo": {
         parameters: {
             query?: never;
@@ -3939,6 +6600,101 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-notifications": {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListNotification"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-notifications-read": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotificationReadInBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-notifications-unread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Unread"];
                 };
             };
             /** @description Error */
@@ -4032,6 +6788,172 @@ export interface operations {
             };
         };
     };
+    "post-pipelines": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelineCreateInBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pipeline"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "patch-pipelines-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelineUpdateInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pipeline"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-push-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushKey"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-push-subscriptions": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+                "User-Agent"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushSubscribeInBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushDevice"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-push-subscriptions-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-routing-dry-run": {
         parameters: {
             query: {
@@ -4080,6 +7002,46 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-search": {
+        parameters: {
+            query?: {
+                /** @description words, "words in a row", -word, from: channel: in: has: before: after: */
+                q?: string;
+                /** @description none = all */
+                kinds?: ("people" | "messages" | "files")[] | null;
+                /** @description of each kind */
+                limit?: number;
+                /** @description with one kind: what comes after */
+                cursor?: string;
+                /** @description the time zone of days, as Europe/Berlin */
+                zone?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Found"];
+                };
             };
             /** @description Error */
             default: {
@@ -4640,6 +7602,135 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    "get-views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListView"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-views": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key and body gets the same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-views-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "patch-views-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewUpdateInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
             };
         };
     };
