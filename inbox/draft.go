@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,7 +39,32 @@ type DraftText struct {
 	ReplyTo     *uuid.UUID
 	Attachments []uuid.UUID
 	Mentions    []Mention
+	Letter      *DraftLetter
 }
+
+// DraftLetter is what a draft of an e-mail has besides: the envelope once somebody looked at it, and the message that it
+// passes on.
+type DraftLetter struct {
+	Envelope  *DraftEnvelope `json:"envelope"`
+	ForwardOf *Quote         `json:"forward_of"`
+}
+
+// DraftEnvelope is unfinished too: an address may be half typed.
+type DraftEnvelope struct {
+	To      []DraftAddress `json:"to" nullable:"false" maxItems:"50"`
+	Cc      []DraftAddress `json:"cc" nullable:"false" maxItems:"50"`
+	Bcc     []DraftAddress `json:"bcc" nullable:"false" maxItems:"50"`
+	Subject string             `json:"subject" maxLength:"2000"`
+}
+
+// DraftAddress is a name with an address, as far as it is typed.
+type DraftAddress struct {
+	Name    string `json:"name" maxLength:"800"`
+	Address string `json:"address" maxLength:"320"`
+}
+
+// maxLetter bounds what a draft keeps of them, in bytes of JSON.
+const maxLetter = 64 << 10
 
 // SavedDraft is an agent's unfinished text in one conversation. It has no words when it was emptied or sent; its version
 // goes on.
@@ -53,12 +79,13 @@ type SavedDraft struct {
 	ReplyTo        *Quote       `json:"reply_to"`
 	Attachments    []Attachment `json:"attachments" nullable:"false"`
 	Mentions       []Mention    `json:"mentions" nullable:"false"`
+	Letter         *DraftLetter `json:"letter" doc:"of an e-mail"`
 	Truncated      bool         `json:"truncated" doc:"in an event: too long for it, fetch the draft"`
 	UpdatedAt      time.Time    `json:"updated_at"`
 }
 
 const (
-	draftColumns = `d.agent_id, d.conversation_id, d.version, d.text, d.html, d.note, d.channel_id, d.reply_to, d.attachments, d.mentions, d.updated_at`
+	draftColumns = `d.agent_id, d.conversation_id, d.version, d.text, d.html, d.note, d.channel_id, d.reply_to, d.attachments, d.mentions, d.letter, d.updated_at`
 
 	listDraftsSQL = `SELECT ` + draftColumns + ` FROM draft d JOIN conversation c ON c.id = d.conversation_id
 WHERE d.agent_id = $2::bigint AND (d.text <> '' OR d.attachments <> '{}') AND ` + visibleSQL + `
@@ -67,16 +94,16 @@ ORDER BY d.updated_at DESC LIMIT $4`
 	getDraftSQL = `SELECT ` + draftColumns + ` FROM draft d WHERE d.agent_id = $1 AND d.conversation_id = $2 FOR UPDATE`
 
 	// who was quicker has the row; the loser is told by the version that comes back
-	insertDraftSQL = `INSERT INTO draft AS d (agent_id, conversation_id, version, text, html, note, channel_id, reply_to, attachments, mentions)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING ` + draftColumns
+	insertDraftSQL = `INSERT INTO draft AS d (agent_id, conversation_id, version, text, html, note, channel_id, reply_to, attachments, mentions, letter)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING ` + draftColumns
 
 	updateDraftSQL = `UPDATE draft d SET version = d.version + 1, text = $4, html = $5, note = $6, channel_id = $7, reply_to = $8,
-	attachments = $9, mentions = $10, updated_at = now()
+	attachments = $9, mentions = $10, letter = $11, updated_at = now()
 WHERE d.agent_id = $1 AND d.conversation_id = $2 AND d.version = $3 RETURNING ` + draftColumns
 
 	// what was sent is no draft any more, unless something newer was typed elsewhere meanwhile
 	sentDraftSQL = `UPDATE draft d SET version = d.version + 1, text = '', html = '', note = false, channel_id = NULL, reply_to = NULL,
-	attachments = '{}', mentions = '[]', updated_at = now()
+	attachments = '{}', mentions = '[]', letter = NULL, updated_at = now()
 WHERE d.agent_id = $1 AND d.conversation_id = $2 AND d.version <= $3 AND (d.text <> '' OR d.attachments <> '{}') RETURNING ` + draftColumns
 
 	sweepDraftsSQL = `DELETE FROM draft WHERE text = '' AND attachments = '{}' AND updated_at < now() - make_interval(secs => $1)`
@@ -93,14 +120,18 @@ type draftRow struct {
 	SavedDraft
 	replyTo *uuid.UUID
 	files   []uuid.UUID
+	letter  []byte
 }
 
 func scanDraft(row pgx.CollectableRow) (draftRow, error) {
 	var r draftRow
 	var mentions []byte
-	err := row.Scan(&r.AgentID, &r.ConversationID, &r.Version, &r.Text, &r.HTML, &r.Note, &r.ChannelID, &r.replyTo, &r.files, &mentions, &r.UpdatedAt)
+	err := row.Scan(&r.AgentID, &r.ConversationID, &r.Version, &r.Text, &r.HTML, &r.Note, &r.ChannelID, &r.replyTo, &r.files, &mentions, &r.letter, &r.UpdatedAt)
 	if err == nil {
 		err = json.Unmarshal(mentions, &r.Mentions)
+	}
+	if err == nil && len(r.letter) > 0 {
+		err = json.Unmarshal(r.letter, &r.Letter)
 	}
 	r.UpdatedAt, r.Attachments, r.Mentions = r.UpdatedAt.UTC(), []Attachment{}, orEmpty(r.Mentions)
 	return r, err
@@ -128,6 +159,9 @@ func (t *DraftText) check() error {
 	case len(t.Mentions) > maxMentions:
 		return errs.Field("mentions", "names more than %d", maxMentions)
 	}
+	if len(t.letter()) > maxLetter {
+		return errs.Field("letter", "is too long")
+	}
 	if t.Text == "" && len(t.Attachments) == 0 {
 		*t = DraftText{} // an empty one has nothing to refer with
 	}
@@ -135,10 +169,22 @@ func (t *DraftText) check() error {
 	return nil
 }
 
+// letter is what the row keeps; the types always marshal.
+func (t DraftText) letter() []byte {
+	if t.Letter == nil {
+		return nil
+	}
+	b, err := events.Marshal(t.Letter)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 func (r *draftRow) says(t DraftText) bool {
 	return r.Text == t.Text && r.HTML == t.HTML && r.Note == t.Note && idOf(r.ChannelID) == idOf(t.ChannelID) &&
 		(r.replyTo == nil) == (t.ReplyTo == nil) && (r.replyTo == nil || *r.replyTo == *t.ReplyTo) &&
-		slices.Equal(r.files, t.Attachments) && slices.Equal(r.Mentions, t.Mentions)
+		slices.Equal(r.files, t.Attachments) && slices.Equal(r.Mentions, t.Mentions) && bytes.Equal(r.letter, t.letter())
 }
 
 // Drafts lists the caller's unfinished texts in conversations that he sees, newest first.
@@ -235,7 +281,7 @@ func putDraft(ctx context.Context, tx pgx.Tx, a staff.Access, conversation int64
 	if !found {
 		sql, version = insertDraftSQL, base+1
 	}
-	return oneDraft(ctx, tx, sql, int64(a.AgentID), conversation, version, t.Text, t.HTML, t.Note, t.ChannelID, t.ReplyTo, t.Attachments, mentions)
+	return oneDraft(ctx, tx, sql, int64(a.AgentID), conversation, version, t.Text, t.HTML, t.Note, t.ChannelID, t.ReplyTo, t.Attachments, mentions, t.letter())
 }
 
 // refuse tells a device that knows an older version what stands there now.

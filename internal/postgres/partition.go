@@ -78,7 +78,12 @@ func EnsurePartitions(ctx context.Context, pool *pgxpool.Pool, now time.Time) er
 		if err := month.ensure(ctx, tx, now, lastMonth, true); err != nil {
 			return err
 		}
-		if err := byMonth("message_search").ensure(ctx, tx, now, lastMonth, true); err != nil {
+		search := byMonth("message_search")
+		there, err := search.exists(ctx, tx)
+		if err == nil && there {
+			err = search.ensure(ctx, tx, now, lastMonth, true)
+		}
+		if err != nil {
 			return err
 		}
 		return byMonth("message_raw").ensure(ctx, tx, now, lastMonth, true)
@@ -87,6 +92,12 @@ func EnsurePartitions(ctx context.Context, pool *pgxpool.Pool, now time.Time) er
 		return err
 	}
 	return dropOldEvents(ctx, pool, now)
+}
+
+// exists tells whether the table is there: an upgrade fills an older schema first, which has fewer of them.
+func (p partitioned) exists(ctx context.Context, tx pgx.Tx) (yes bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, p.table).Scan(&yes)
+	return yes, err
 }
 
 // ensure makes the missing partitions from the one that holds from to the one that holds to. With gapless it starts

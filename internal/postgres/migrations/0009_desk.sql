@@ -14,6 +14,8 @@ CREATE TABLE draft (
     reply_to        uuid,
     attachments     uuid[]      NOT NULL DEFAULT '{}',
     mentions        jsonb       NOT NULL DEFAULT '[]',
+    -- of an e-mail: whom it goes to, and what it passes on
+    letter          json,
     updated_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (agent_id, conversation_id)
 );

@@ -346,6 +346,10 @@ function body(version: number, draft: Draft) {
     reply_to: draft.reply_to?.id ?? null,
     attachments: draft.attachments.map((a) => a.id),
     mentions: draft.mentions,
+    letter:
+      draft.envelope || draft.forward_of
+        ? { envelope: draft.envelope, forward_of: draft.forward_of }
+        : undefined,
   }
 }
 
@@ -359,6 +363,8 @@ function local(remote: SavedDraft): Draft {
     reply_to,
     attachments,
     mentions,
+    envelope: remote.letter?.envelope ?? null,
+    forward_of: remote.letter?.forward_of ?? null,
     at: Date.parse(remote.updated_at) || Date.now(),
   }
 }
