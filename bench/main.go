@@ -32,6 +32,7 @@ func cases() []benchCase {
 		{"live/slow", liveSlow},
 		{"inbox/page", inboxPage},
 		{"email/visible", emailVisible},
+		{"email/idle", emailIdle},
 		{"email/bulk", emailBulk},
 		{"start", start},
 		{"kill", kill},
