@@ -33,6 +33,7 @@ func cases() []benchCase {
 		{"inbox/page", inboxPage},
 		{"search", search},
 		{"email/visible", emailVisible},
+		{"email/idle", emailIdle},
 		{"email/bulk", emailBulk},
 		{"start", start},
 		{"kill", kill},

@@ -248,36 +248,43 @@ func TestProbeNamesTheStep(t *testing.T) {
 	}
 }
 
-// TestTokensAreRenewed: an access token is asked for with the refresh token, once for several uses.
-func TestTokensAreRenewed(t *testing.T) {
+// TestTokens: an access token is got with the refresh token, once for several logins, and both servers take it.
+func TestTokens(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
-		if r.FormValue("refresh_token") != "refresh" {
+		user, ok := strings.CutPrefix(r.FormValue("refresh_token"), "refresh-of-")
+		if !ok {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"error":"invalid_grant"}`)
 			return
 		}
-		fmt.Fprint(w, `{"access_token":"access","expires_in":3600}`)
+		fmt.Fprintf(w, `{"access_token":"token-of-%s","expires_in":3600}`, user)
 	}))
 	defer provider.Close()
 	for _, auth := range []string{"xoauth2", "oauthbearer"} {
 		b := newBox(t)
 		b.set["auth"] = auth
-		b.set["oauth"] = map[string]any{"client_id": "c", "token_url": provider.URL, "refresh_token": "refresh"}
-		var pe *channels.ProbeError
-		// Dovecot here knows no tokens: it is asked in the right way and says no
-		if err := email.Kind(nil).Probe(t.Context(), b.account(t)); !errors.As(err, &pe) || pe.Step != "imap_login" {
+		b.set["oauth"] = map[string]any{"client_id": "c", "token_url": provider.URL, "refresh_token": "refresh-of-" + b.user}
+		asked.Store(0)
+		if err := email.Kind(nil).Probe(t.Context(), b.account(t)); err != nil || asked.Load() != 1 {
+			t.Errorf("%s: %v, asked %d times", auth, err, asked.Load())
+		}
+		a, err := email.Kind(nil).New(b.account(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Send(t.Context(), channels.Outbound{ClientID: "c", Op: channels.OpSend, Chat: "ada@example.org", Text: "hi"}); err != nil {
 			t.Errorf("%s: %v", auth, err)
 		}
-		b.set["oauth"].(map[string]any)["refresh_token"] = "revoked"
-		if err := email.Kind(nil).Probe(t.Context(), b.account(t)); !errors.As(err, &pe) || !strings.Contains(pe.Msg, "sign in again") {
-			t.Errorf("%s: %v", auth, err)
+		for token, words := range map[string]string{"refresh-of-somebody": "does not accept", "revoked": "sign in again"} {
+			b.set["oauth"].(map[string]any)["refresh_token"] = token
+			var pe *channels.ProbeError
+			if err := email.Kind(nil).Probe(t.Context(), b.account(t)); !errors.As(err, &pe) || pe.Step != "imap_login" || !strings.Contains(pe.Msg, words) {
+				t.Errorf("%s with %s: %v", auth, token, err)
+			}
 		}
-	}
-	if asked.Load() != 4 {
-		t.Errorf("asked %d times", asked.Load())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -34,39 +35,90 @@ type piece struct {
 	at   time.Time // when it came into the mailbox
 }
 
-// take fetches, converts and stores messages in order, in groups of a bounded size.
+// group is some messages that are stored together, converted; err is why they could not be fetched.
+type group struct {
+	first, last uint32
+	events      []channels.Inbound
+	err         error
+}
+
+// take fetches, converts and stores messages in order, in groups of a bounded size. While one group is being stored the
+// next is fetched, and no more.
 func (f *folder) take(ctx context.Context, s *session, uids []uint32) error {
 	list, err := f.list(s, uids)
 	if err != nil {
 		return f.failedAt(ctx, uids[0], err)
 	}
-	for len(list) > 0 {
-		n, bytes := 0, int64(0)
-		for n < len(list) && (n == 0 || bytes+list[n].size <= maxGroup) && (n == 0 || f.stuckAt != list[0].uid || f.stuck < stuckAlone) {
-			bytes += list[n].size
-			n++
+	ctx, cancel := context.WithCancel(ctx)
+	ahead := make(chan group)
+	var wg sync.WaitGroup
+	defer wg.Wait() // the connection is used by one at a time
+	defer cancel()
+	at := f.at // moves while the next group is converted
+	wg.Go(func() {
+		defer close(ahead)
+		for len(list) > 0 {
+			n := f.groupSize(list)
+			g := f.guarded(func() group { return f.fetchGroup(ctx, s, at, list[:n]) }, list[0].uid)
+			select {
+			case ahead <- g:
+			case <-ctx.Done():
+				return
+			}
+			if g.err != nil {
+				return
+			}
+			list = list[n:]
 		}
-		if err := f.takeGroup(ctx, s, list[:n], bytes); err != nil {
+	})
+	for g := range ahead {
+		if g.err != nil {
+			return f.failedAt(ctx, g.first, g.err)
+		}
+		next := f.at
+		next.Next = g.last + 1
+		if err := f.ingest(ctx, g.events, next); err != nil {
 			return err
 		}
-		list = list[n:]
 	}
-	return nil
+	return ctx.Err()
 }
 
-func (f *folder) takeGroup(ctx context.Context, s *session, group []piece, bytes int64) error {
-	if bytes > maxGroup {
+// guarded turns a panic over a strange answer into an error of that group.
+func (f *folder) guarded(fetch func() group, first uint32) (g group) {
+	defer func() {
+		if p := recover(); p != nil {
+			g = group{first: first, err: fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	return fetch()
+}
+
+// groupSize is how many of the next messages go together; one that failed before goes alone.
+func (f *folder) groupSize(list []piece) int {
+	n, bytes := 0, int64(0)
+	for n < len(list) && (n == 0 || bytes+list[n].size <= maxGroup) && (n == 0 || f.stuckAt != list[0].uid || f.stuck < stuckAlone) {
+		bytes += list[n].size
+		n++
+	}
+	return n
+}
+
+func (f *folder) fetchGroup(ctx context.Context, s *session, at place, list []piece) group {
+	g := group{first: list[0].uid, last: list[len(list)-1].uid}
+	if len(list) == 1 && list[0].size > maxGroup {
 		select {
 		case large <- struct{}{}:
 			defer func() { <-large }()
 		case <-ctx.Done():
-			return ctx.Err()
+			g.err = ctx.Err()
+			return g
 		}
 	}
 	raw := map[uint32][]byte{}
 	for _, short := range []bool{false, true} {
 		var set imap.UIDSet
-		for _, p := range group {
+		for _, p := range list {
 			if short == (p.size > f.largest) {
 				set.AddNum(imap.UID(p.uid))
 			}
@@ -76,19 +128,17 @@ func (f *folder) takeGroup(ctx context.Context, s *session, group []piece, bytes
 		}
 		bodies, err := f.bodies(s, set, short)
 		if err != nil {
-			return f.failedAt(ctx, group[0].uid, err)
+			g.err = err
+			return g
 		}
 		maps.Copy(raw, bodies)
 	}
-	var evs []channels.Inbound
-	for _, p := range group {
+	for _, p := range list {
 		if b, ok := raw[p.uid]; ok { // else it is gone meanwhile
-			evs = append(evs, f.convert(b, p)...)
+			g.events = append(g.events, f.convert(b, at, p)...)
 		}
 	}
-	next := f.at
-	next.Next = group[len(group)-1].uid + 1
-	return f.ingest(ctx, evs, next)
+	return g
 }
 
 // failedAt remembers where fetching failed. A message at which it fails again and again is shown as one that could not
@@ -179,33 +229,33 @@ func (f *folder) bodies(s *session, set imap.UIDSet, short bool) (map[uint32][]b
 }
 
 // eventKey names the delivery.
-func (f *folder) eventKey(uid uint32) string {
-	return fmt.Sprintf("%s/%d/%d", f.name, f.at.Validity, uid)
+func (f *folder) eventKey(validity, uid uint32) string {
+	return fmt.Sprintf("%s/%d/%d", f.name, validity, uid)
 }
 
 // unfetched stands for a message that the server does not give out.
 func (f *folder) unfetched(p piece, err error) channels.Inbound {
 	reason := oneLine(err.Error())
-	e := f.fallback(nil, meta{Key: f.eventKey(p.uid), At: p.at, Now: f.now()})
+	e := f.fallback(nil, meta{Key: f.eventKey(f.at.Validity, p.uid), At: p.at, Now: f.now()})
 	e.Text = "A mail came that the mail server does not give out: " + reason
 	e.Raw = []byte(reason)
 	return e
 }
 
 // convert makes events of one message. A panic over strange bytes leaves a message that shows them.
-func (f *folder) convert(raw []byte, p piece) (evs []channels.Inbound) {
-	m := meta{Key: f.eventKey(p.uid), Folder: f.name, Validity: f.at.Validity, UID: p.uid, At: p.at, Now: f.now(), Size: p.size}
+func (f *folder) convert(raw []byte, at place, p piece) (evs []channels.Inbound) {
+	m := meta{Key: f.eventKey(at.Validity, p.uid), Folder: f.name, Validity: at.Validity, UID: p.uid, At: p.at, Now: f.now(), Size: p.size}
 	defer func() {
 		if r := recover(); r != nil {
 			evs = []channels.Inbound{f.fallback(raw, m)}
 		}
-		if p.uid < f.at.Old {
+		if p.uid < at.Old {
 			for i := range evs {
 				came := evs[i].At
 				if !p.at.IsZero() && p.at.Before(came) {
 					came = p.at
 				}
-				evs[i].History = came.Unix() < f.at.Since
+				evs[i].History = came.Unix() < at.Since
 			}
 		}
 	}()

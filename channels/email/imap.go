@@ -10,6 +10,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
 
 	"github.com/parley-hub/parley/channels"
 )
@@ -142,6 +143,10 @@ func (a *Adapter) authenticate(ctx context.Context, s *session, v Server) error 
 	if errors.As(err, &ie) && ie.Type == imap.StatusResponseTypeNo && ie.Code != imap.ResponseCodeUnavailable {
 		a.tokens.forget()
 		return fmt.Errorf("%w: %s", errLogin, ie.Text)
+	}
+	var refused *sasl.OAuthBearerError
+	if errors.As(err, &refused) {
+		err = fmt.Errorf("%w: %s", errLogin, refused.Status)
 	}
 	if errors.Is(err, errLogin) {
 		a.tokens.forget()

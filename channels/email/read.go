@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"mime/quotedprintable"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -24,10 +23,20 @@ const (
 	maxParts      = 3000
 )
 
-var (
-	multipartPattern = regexp.MustCompile(`(?i)content-type:\s*multipart/`)
-	partPattern      = regexp.MustCompile(`(?im)^content-type:`)
-)
+// countParts counts the lines that begin a part's description, and those of them that hold further parts.
+func countParts(raw []byte) (parts, multiparts int) {
+	const name = "content-type:"
+	for line := range bytes.Lines(raw) {
+		if len(line) < len(name) || line[0] != 'C' && line[0] != 'c' || !bytes.EqualFold(line[:len(name)], []byte(name)) {
+			continue
+		}
+		parts++
+		if t := bytes.TrimSpace(line[len(name):]); len(t) >= 10 && bytes.EqualFold(t[:10], []byte("multipart/")) {
+			multiparts++
+		}
+	}
+	return parts, multiparts
+}
 
 // newParser takes mail apart leniently: what breaks a rule is left out, what stands around it is kept.
 func newParser(raw []byte) *enmime.Parser {
@@ -61,7 +70,7 @@ func parseMIME(raw []byte) (*enmime.Envelope, error) {
 
 // read takes the parts: text, HTML and files.
 func (c *conversion) read(raw, body []byte) {
-	if len(multipartPattern.FindAllIndex(raw, maxMultiparts+1)) > maxMultiparts || len(partPattern.FindAllIndex(raw, maxParts+1)) > maxParts {
+	if parts, multiparts := countParts(raw); parts > maxParts || multiparts > maxMultiparts {
 		c.plain(body, "This mail has too many parts to take apart: it is shown as it came.")
 		return
 	}

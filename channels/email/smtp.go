@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-sasl"
 	"github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
@@ -84,9 +85,10 @@ func (a *Adapter) dialSMTP(ctx context.Context) (*smtpConn, error) {
 		return nil, err
 	}
 	var te *textproto.Error
+	var refused *sasl.OAuthBearerError
 	text := err.Error()
 	switch {
-	case errors.As(err, &te) && (te.Code == 530 || te.Code == 534 || te.Code == 535), errors.Is(err, errLogin):
+	case errors.As(err, &refused), errors.As(err, &te) && (te.Code == 530 || te.Code == 534 || te.Code == 535), errors.Is(err, errLogin):
 		a.tokens.forget()
 		return nil, &stepError{"smtp_login", fmt.Errorf("%w: %s", errLogin, oneLine(text))}
 	case strings.Contains(text, "AUTH"):

@@ -76,7 +76,7 @@ func TestSuggest(t *testing.T) {
 	}
 }
 
-func TestTokens(t *testing.T) {
+func TestReplyTokens(t *testing.T) {
 	t.Parallel()
 	a, other := testAdapter(t, ""), testAdapter(t, "")
 	other.account.Key = []byte("another key")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/textproto"
 	"os"
 	"os/exec"
@@ -27,6 +28,7 @@ type Server struct {
 	dir  string
 	cmd  *exec.Cmd
 	done chan struct{}
+	ask  *http.Server // whom Dovecot asks about tokens
 
 	mu    sync.Mutex
 	users map[string]string
@@ -111,7 +113,7 @@ log_path = %[1]s/log
 info_log_path = %[1]s/log
 ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login oauthbearer xoauth2
 default_internal_user = %[5]s
 default_login_user = %[6]s
 first_valid_uid = 1
@@ -126,7 +128,13 @@ protocol lmtp {
 }
 passdb {
   driver = passwd-file
+  mechanisms = plain login
   args = scheme=PLAIN username_format=%%u %[1]s/users
+}
+passdb {
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = %[1]s/oauth2
 }
 userdb {
   driver = static
@@ -166,6 +174,9 @@ service stats {
   %[8]s
 }
 `, s.dir, s.IMAPPort, uid, gid, internal, login, s.LMTPPort, chroot)
+	if err := s.serveTokens(); err != nil {
+		return err
+	}
 	if err := errors.Join(os.WriteFile(filepath.Join(s.dir, "conf"), []byte(conf), 0o644), s.writeUsers()); err != nil { //nolint:gosec // Dovecot's own users read it
 		return err
 	}
@@ -200,6 +211,22 @@ service stats {
 			return errors.New("dovecot does not answer")
 		}
 	}
+}
+
+// serveTokens answers Dovecot's questions: the access token of a user is "token-of-" with his address.
+func (s *Server) serveTokens() error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.ask = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, ok := strings.CutPrefix(r.URL.Query().Get("token"), "token-of-")
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"active":%t,"username":%q}`, ok, user)
+	})}
+	go func() { _ = s.ask.Serve(ln) }()
+	conf := fmt.Sprintf("introspection_mode = get\nintrospection_url = http://%s/?token=\nusername_attribute = username\nactive_attribute = active\nactive_value = true\n", ln.Addr())
+	return os.WriteFile(filepath.Join(s.dir, "oauth2"), []byte(conf), 0o644) //nolint:gosec // Dovecot's own users read it
 }
 
 func (s *Server) addr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
@@ -316,6 +343,7 @@ func (s *Server) Deliver(to string, mails ...[]byte) error {
 
 // Stop ends the server and removes everything.
 func (s *Server) Stop() {
+	_ = s.ask.Close()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.done:

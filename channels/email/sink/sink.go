@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/emersion/go-sasl"
@@ -125,19 +126,46 @@ func (x *session) AuthMechanisms() []string {
 	if x.s.user == "" {
 		return nil
 	}
-	return []string{sasl.Plain}
+	return []string{sasl.Plain, sasl.OAuthBearer, "XOAUTH2"}
 }
 
-func (x *session) Auth(string) (sasl.Server, error) {
+// Auth takes the password, or the access token "token-of-" with the user's address.
+func (x *session) Auth(mech string) (sasl.Server, error) {
+	switch mech {
+	case sasl.OAuthBearer:
+		return sasl.NewOAuthBearerServer(func(o sasl.OAuthBearerOptions) *sasl.OAuthBearerError {
+			if x.login(o.Username, o.Token, "token-of-"+o.Username) != nil {
+				return &sasl.OAuthBearerError{Status: "invalid_token", Schemes: "bearer"}
+			}
+			return nil
+		}), nil
+	case "XOAUTH2":
+		return xoauth2{x}, nil
+	}
 	return sasl.NewPlainServer(func(_, user, pass string) error {
 		x.s.mu.Lock()
-		defer x.s.mu.Unlock()
-		if user != x.s.user || pass != x.s.pass {
-			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "bad credentials"}
-		}
-		x.in = true
-		return nil
+		want := x.s.pass
+		x.s.mu.Unlock()
+		return x.login(user, pass, want)
 	}), nil
+}
+
+func (x *session) login(user, secret, want string) error {
+	if user != x.s.user || secret != want {
+		return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "bad credentials"}
+	}
+	x.in = true
+	return nil
+}
+
+type xoauth2 struct{ x *session }
+
+func (o xoauth2) Next(response []byte) (challenge []byte, done bool, err error) {
+	if response == nil {
+		return nil, false, nil
+	}
+	user, token, _ := strings.Cut(strings.TrimPrefix(string(response), "user="), "\x01auth=Bearer ")
+	return nil, true, o.x.login(user, strings.TrimSuffix(token, "\x01\x01"), "token-of-"+user)
 }
 
 func (x *session) fail(at string) error {
