@@ -2313,12 +2313,27 @@ export interface components {
             /** @enum {string} */
             what: "database" | "data" | "files";
         };
+        DraftAddress: {
+            address: string;
+            name: string;
+        };
+        DraftEnvelope: {
+            bcc: components["schemas"]["DraftAddress"][];
+            cc: components["schemas"]["DraftAddress"][];
+            subject: string;
+            to: components["schemas"]["DraftAddress"][];
+        };
+        DraftLetter: {
+            envelope: components["schemas"]["DraftEnvelope"];
+            forward_of: components["schemas"]["Quote"];
+        };
         DraftSaveInBody: {
             /** @description ids of uploads */
             attachments?: string[];
             /** @example 42 */
             channel_id?: string | null;
             html?: string;
+            letter?: components["schemas"]["DraftLetter"];
             mentions?: components["schemas"]["Mention"][];
             note?: boolean;
             reply_to?: string | null;
@@ -3113,6 +3128,8 @@ export interface components {
             /** @example 42 */
             conversation_id: string;
             html: string;
+            /** @description of an e-mail */
+            letter: components["schemas"]["DraftLetter"];
             mentions: components["schemas"]["Mention"][];
             note: boolean;
             reply_to: components["schemas"]["Quote"];
