@@ -119,6 +119,9 @@ func (c *Channels) read(ctx context.Context, db postgres.DB, settings bool, id i
 	return out, err
 }
 
+// maxShownSignature is how much of a signature goes along with a channel, in characters.
+const maxShownSignature = 1000
+
 // dress adds what the kind knows, and hides what is nobody's business.
 func (c *Channels) dress(s sealedChannel, settings bool) Channel {
 	out := s.Channel
@@ -132,6 +135,11 @@ func (c *Channels) dress(s sealedChannel, settings bool) Channel {
 	}
 	if out.Capabilities.Reactions == nil {
 		out.Capabilities.Reactions = []string{}
+	}
+	if out.Capabilities.Recipients { // whoever answers has to know as whom
+		out.Address, _ = s.Settings["address"].(string)
+		signature, _ := s.Settings["signature"].(string)
+		out.Signature = clipRunes(signature, maxShownSignature)
 	}
 	if !settings {
 		out.Settings = map[string]any{}

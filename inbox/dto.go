@@ -149,6 +149,8 @@ type Channel struct {
 	Enabled      bool                  `json:"enabled"`
 	Sample       bool                  `json:"sample"`
 	Settings     map[string]any        `json:"settings"`
+	Address      string                `json:"address" doc:"what customers write to, where messages name their recipients"`
+	Signature    string                `json:"signature" doc:"what stands below every answer, or its beginning"`
 	SettingsSet  []string              `json:"settings_set" nullable:"false" doc:"names of the secret settings that have a value"`
 	State        string                `json:"state" enum:"connecting,up,needs_login,failed"`
 	Reason       string                `json:"reason"`

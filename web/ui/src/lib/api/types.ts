@@ -258,6 +258,9 @@ export interface Channel {
   reopen_days: number
   enabled: boolean
   sample: boolean
+  /** What customers write to, and what stands below every answer; "" where messages do not name their recipients. */
+  address: string
+  signature: string
   /** Secrets come as ""; settings_set names those that are set. */
   settings: Record<string, unknown>
   settings_set: string[]

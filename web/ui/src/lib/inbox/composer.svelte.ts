@@ -90,9 +90,7 @@ export class Composer {
 
   /** Our own addresses: whoever answers everybody does not answer himself. */
   own(): string[] {
-    return this.#live.directory.channels.list
-      .filter((c) => c.capabilities.recipients)
-      .map((c) => String(c.settings.address ?? ''))
+    return this.#live.directory.channels.list.filter((c) => c.capabilities.recipients).map((c) => c.address)
   }
 
   /** Opens the envelope of an answer to this letter, to look at it or to change it. */
@@ -361,7 +359,7 @@ export class Composer {
         : body.to
           ? {
               email: {
-                from: { name: '', address: String(channel?.settings.address ?? '') },
+                from: { name: '', address: channel?.address },
                 to: body.to,
                 cc: body.cc,
                 bcc: body.bcc,
