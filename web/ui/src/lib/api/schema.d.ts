@@ -2004,6 +2004,8 @@ export interface components {
             typing: boolean;
         };
         Channel: {
+            /** @description what customers write to, where messages name their recipients */
+            address: string;
             capabilities: components["schemas"]["Capabilities"];
             enabled: boolean;
             /** Format: int64 */
@@ -2032,6 +2034,8 @@ export interface components {
             };
             /** @description names of the secret settings that have a value */
             settings_set: string[];
+            /** @description what stands below every answer, or its beginning */
+            signature: string;
             /** @enum {string} */
             state: "connecting" | "up" | "needs_login" | "failed";
             /** Format: date-time */

@@ -438,6 +438,11 @@ export interface SavedDraft {
   reply_to: { id: string; author: string; text: string } | null
   attachments: Attachment[]
   mentions: Mention[]
+  /** Of an e-mail: the envelope once somebody looked at it, and the letter that is passed on. */
+  letter: {
+    envelope: { to: Mailbox[]; cc: Mailbox[]; bcc: Mailbox[]; subject: string } | null
+    forward_of: { id: string; author: string; text: string } | null
+  } | null
   /** Too long for an event: fetch it. */
   truncated: boolean
   updated_at: string

@@ -78,6 +78,7 @@ function row(id: string, version: number, text: string): SavedDraft {
     reply_to: null,
     attachments: [],
     mentions: [],
+    letter: null,
     truncated: false,
     updated_at: '2026-05-03T10:00:00Z',
   }
