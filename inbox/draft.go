@@ -54,7 +54,7 @@ type DraftEnvelope struct {
 	To      []DraftAddress `json:"to" nullable:"false" maxItems:"50"`
 	Cc      []DraftAddress `json:"cc" nullable:"false" maxItems:"50"`
 	Bcc     []DraftAddress `json:"bcc" nullable:"false" maxItems:"50"`
-	Subject string             `json:"subject" maxLength:"2000"`
+	Subject string         `json:"subject" maxLength:"2000"`
 }
 
 // DraftAddress is a name with an address, as far as it is typed.

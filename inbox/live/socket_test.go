@@ -216,13 +216,13 @@ func TestOrigin(t *testing.T) {
 	t.Parallel()
 	check := originCheck("https://desk.example.com:8443/x")
 	for origin, want := range map[string]bool{
-		"":                               true,
-		"https://desk.example.com:8443":  true,
-		"https://DESK.example.com:8443":  true,
-		"http://127.0.0.1:8080":          true,
-		"https://desk.example.com":       false,
-		"https://desk.example.com:84430": false,
-		"https://evil.example.com":       false,
+		"":                                               true,
+		"https://desk.example.com:8443":                  true,
+		"https://DESK.example.com:8443":                  true,
+		"http://127.0.0.1:8080":                          true,
+		"https://desk.example.com":                       false,
+		"https://desk.example.com:84430":                 false,
+		"https://evil.example.com":                       false,
 		"https://desk.example.com:8443.evil.example.com": false,
 		"https://evil.example.com/desk.example.com:8443": false,
 		"null":                 false,
