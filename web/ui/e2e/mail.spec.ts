@@ -8,8 +8,6 @@ import { connectMail, deliver, mailbox, sent } from './mail'
 import { world } from './world'
 
 test.skip(!world.mailUrl, 'needs a mailbox (PARLEY_E2E_MAIL_URL)')
-test.describe.configure({ mode: 'serial' })
-
 const run = Math.random().toString(36).slice(2, 7)
 const dot = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 

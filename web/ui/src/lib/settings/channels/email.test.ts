@@ -29,6 +29,16 @@ describe('a mailbox in the form', () => {
     expect(sent.imap).toMatchObject({ password: ' with a space ' })
     expect(sent.smtp).not.toHaveProperty('password')
   })
+  it('needs the password of one account once', () => {
+    const values = emailValues(stored)
+    values.imap.password = 'one'
+    values.smtp.username = 'sales'
+    expect(emailSettings(values, stored).smtp).toMatchObject({ password: 'one' })
+    values.smtp.username = 'relay'
+    expect(emailSettings(values, stored).smtp).not.toHaveProperty('password')
+    values.smtp.password = 'two'
+    expect(emailSettings(values, stored).smtp).toMatchObject({ password: 'two' })
+  })
   it('has no OAuth where a password is used', () => {
     const values = emailValues({
       settings: { ...stored.settings, auth: 'xoauth2', oauth: { client_id: 'x', token_url: 'https://a.et' } },

@@ -61,6 +61,10 @@ export function emailSettings(v: EmailValues, channel?: Pick<Channel, 'settings'
   const before = channel?.settings ?? {}
   const kept = (name: string) => (before[name] ?? {}) as Plain
   const secret = (name: string, value: string) => (value === '' ? {} : { [name]: value })
+  // One account has one password, typed once. Without a user name mail is handed over without signing in.
+  const user = v.imap.username.trim() || v.address.trim()
+  const same = v.smtp.username.trim() !== '' && v.smtp.username.trim() === user
+  const password = { imap: v.imap.password, smtp: v.smtp.password || (same ? v.imap.password : '') }
   const account = (name: 'imap' | 'smtp') => ({
     ...kept(name),
     host: v[name].host.trim(),
@@ -68,7 +72,7 @@ export function emailSettings(v: EmailValues, channel?: Pick<Channel, 'settings'
     tls: v[name].tls,
     username: v[name].username.trim(),
     password: undefined,
-    ...secret('password', v[name].password),
+    ...secret('password', password[name]),
   })
   const settings: Plain = {
     ...before,
