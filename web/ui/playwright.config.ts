@@ -15,6 +15,8 @@ export default defineConfig({
     locale: 'en-GB',
     timezoneId: 'UTC',
     viewport: { width: 1440, height: 900 },
+    // A press on what never comes fails soon, and not with the whole test.
+    actionTimeout: 20_000,
     trace: 'retain-on-failure',
     launchOptions: {
       // The machine's own browser: nothing is downloaded.

@@ -20,3 +20,10 @@ export const troubles = [
   { field: 'uncertain', tone: 'warn' },
   { field: 'quarantined', tone: 'warn' },
 ] as const
+
+/** A row with the newest of what is known about its connection: an answer may arrive behind the event that tells more. */
+export function freshest(row: Channel, known: Channel | undefined): Channel {
+  if (!known || Date.parse(known.state_at) <= Date.parse(row.state_at)) return row
+  const { state, reason, state_at, until } = known
+  return { ...row, state, reason, state_at, until }
+}
