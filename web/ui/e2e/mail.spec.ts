@@ -156,6 +156,7 @@ test.describe('with a mailbox', () => {
     page,
     quiet,
   }, info) => {
+    test.slow() // axe looks into every frame
     quiet.allow(walled)
     const name = `News ${run}`
     await deliver({
@@ -203,6 +204,7 @@ test.describe('with a mailbox', () => {
   })
 
   test('hostile letters run nothing and reach nobody', async ({ page, quiet }) => {
+    test.slow()
     quiet.allow(walled)
     const attacks = readFileSync(
       fileURLToPath(new URL('../../../internal/htmlmail/testdata/xss.txt', import.meta.url)),
