@@ -96,13 +96,13 @@ func TestEpochChangesUnderARunningTailer(t *testing.T) {
 	s := startSpine(t, dbtest.Server(t))
 	s.write(t, some(0, 3)...)
 	s.log.wait(t, 3)
-	if _, err := s.pool.Exec(t.Context(), `UPDATE event SET xid = (xid::text::bigint + 1000000)::text::xid8`); err != nil {
-		t.Fatal(err)
-	}
-	s.mu.Lock() // as if it had read them there
+	s.mu.Lock() // as if it had read them there; before they are, for it may look at any moment
 	s.head.XID += 1_000_000
 	s.mu.Unlock()
 	err := pgx.BeginFunc(t.Context(), s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `UPDATE event SET xid = (xid::text::bigint + 1000000)::text::xid8`); err != nil {
+			return err
+		}
 		_, err := postgres.BumpEpoch(t.Context(), tx)
 		return err
 	})
