@@ -323,6 +323,7 @@ test('the mouse is optional', async ({ page }) => {
   await page.keyboard.press('a')
   await expect(page.getByRole('menu')).toBeVisible()
   await page.keyboard.press('Escape')
+  await expect(page.getByRole('menu')).toHaveCount(0)
   await page.keyboard.press('e')
   await expect(row(page, second.name)).toHaveCount(0)
   await expect(heading).not.toHaveText(second.name)

@@ -53,10 +53,10 @@ export class Keys {
     const press = chordOf(e)
     if (press === '') return
     const typing = isField(e.target)
-    // An open dialog or menu keeps its keys; what must work everywhere says so with inFields.
+    // An open dialog or menu keeps its keys, one that is going away does not; what must work everywhere says so with inFields.
     const covered =
       document.querySelector(
-        '[role=dialog][data-state=open],[role=alertdialog][data-state=open],[role=menu]',
+        '[role=dialog][data-state=open],[role=alertdialog][data-state=open],[role=menu]:not([data-state=closed])',
       ) !== null
     const sequence = this.#first ? `${this.#first} ${press}` : ''
     this.#first = ''
