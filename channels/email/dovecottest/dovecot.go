@@ -17,12 +17,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 // Server is a running Dovecot.
 type Server struct {
+	renumbered atomic.Int64 // mailboxes that were given a new UIDVALIDITY
+
 	IMAPPort, LMTPPort int
 
 	dir  string
@@ -281,16 +284,14 @@ func (s *Server) doveadm(args ...string) (string, error) {
 	return string(out), err
 }
 
-// Recreate deletes a mailbox's INBOX numbering: the messages stay, under a new UIDVALIDITY and new numbers.
+// Recreate gives a user's INBOX a new UIDVALIDITY, as one that was made anew has: no number of before means anything.
 func (s *Server) Recreate(user string) error {
-	files, err := filepath.Glob(filepath.Join(s.dir, "mail", user, "dovecot*"))
+	// Later than any validity that Dovecot makes by itself, which is the time. Index files taken away under a session
+	// would not do: it writes them anew, and then the server has two opinions about the mailbox.
+	validity := fmt.Sprint(time.Now().Add(time.Hour).Unix() + s.renumbered.Add(1))
+	out, err := s.doveadm("mailbox", "update", "-u", user, "--uid-validity", validity, "INBOX")
 	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		if err := os.RemoveAll(f); err != nil {
-			return err
-		}
+		return fmt.Errorf("update the mailbox: %w: %s", err, out)
 	}
 	return s.kick(user)
 }
